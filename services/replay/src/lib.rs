@@ -1,0 +1,40 @@
+//! What do the providers say, without a network?
+//!
+//! `replay` serves recorded answers of Open-Meteo and NASA POWER, a small STAC catalogue and the
+//! real Sentinel-2 scenes it names. Faults can be switched on while it runs, and it counts what
+//! it was asked, so that a test can assert "exactly one call".
+//!
+//! | question | file |
+//! |---|---|
+//! | how is it started, watched and stopped | `server.rs` ([`Replay`], [`Running`]) |
+//! | which routes exist, what meets a request on the way | `routes.rs` |
+//! | what does Open-Meteo answer | `open_meteo/` |
+//! | what does NASA POWER answer | `power.rs`, `power_recording.rs` |
+//! | which scenes match a search | `stac.rs`, `stac_search.rs` |
+//! | which bytes of a scene are sent | `files.rs`, `range.rs` |
+//! | what goes wrong, and when it wears off | `fault.rs`, `damage.rs`, `connection.rs` |
+//! | what was asked | `counts.rs`, `control.rs` |
+
+mod clock;
+mod connection;
+mod control;
+mod counts;
+mod damage;
+mod fault;
+mod files;
+mod open_meteo;
+mod params;
+mod power;
+mod power_recording;
+mod range;
+mod recorded;
+mod routes;
+mod server;
+mod stac;
+mod stac_search;
+
+pub use clock::Clock;
+pub use counts::{Counts, LoggedRequest};
+pub use fault::{Fault, FaultError};
+pub use recorded::DataError;
+pub use server::{Options, Replay, Running, StartError, recorded_data_dir};

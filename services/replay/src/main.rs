@@ -1,0 +1,125 @@
+//! The `replay` program: which address, which recordings, which fault from the start?
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use replay::{Clock, Fault, Options, Replay};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Serves recorded provider answers and real Sentinel-2 scenes, with switchable faults.
+#[derive(Debug, Parser)]
+#[command(name = "replay", version)]
+struct Arguments {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8070", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Directory that holds weather/, stac/, s2/ and farms/.
+    #[arg(long, default_value = "services/replay/data", value_name = "DIR")]
+    data: PathBuf,
+    /// Re-date the recorded week so that it starts today.
+    #[arg(long)]
+    shift: bool,
+    #[command(flatten)]
+    fault: FaultArguments,
+}
+
+/// The fault in force from the start. PUT and DELETE /_replay/faults change it later.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Fault from the start")]
+struct FaultArguments {
+    /// Wait this long before each answer.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    delay_ms: u64,
+    /// Answer with this status, 400 to 599.
+    #[arg(long, value_name = "STATUS")]
+    status: Option<u16>,
+    /// Reason in the error body of --status.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Promise the whole body, send half of it, close.
+    #[arg(long)]
+    truncate: bool,
+    /// Close the connection with a TCP reset.
+    #[arg(long)]
+    reset: bool,
+    /// Send half of the body and the text of a failure while streaming.
+    #[arg(long)]
+    error_tail: bool,
+    /// Answer range requests with the whole file.
+    #[arg(long)]
+    ignore_range: bool,
+    /// Send a well-framed half of the body.
+    #[arg(long)]
+    short_body: bool,
+    /// Wear off after this many requests.
+    #[arg(long, value_name = "REQUESTS")]
+    times: Option<u32>,
+    /// Meet only paths that start with this.
+    #[arg(long, value_name = "PREFIX")]
+    path_prefix: Option<String>,
+}
+
+impl FaultArguments {
+    /// The fault, or nothing when no flag was given.
+    fn fault(self) -> Option<Fault> {
+        let fault = Fault {
+            delay_ms: self.delay_ms,
+            status: self.status,
+            reason: self.reason,
+            truncate: self.truncate,
+            reset: self.reset,
+            error_tail: self.error_tail,
+            ignore_range: self.ignore_range,
+            short_body: self.short_body,
+            times: self.times,
+            path_prefix: self.path_prefix,
+        };
+        (fault != Fault::default()).then_some(fault)
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        // A closed stderr must not end the program: reporting the failed write would panic.
+        .log_internal_errors(false)
+        .init();
+    let (mut interrupt, mut terminate) =
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be awaited");
+                return ExitCode::FAILURE;
+            }
+        };
+    let options = Options {
+        listen: arguments.listen,
+        data: arguments.data,
+        shift: arguments.shift,
+        fault: arguments.fault.fault(),
+        clock: Clock::system(),
+    };
+    let running = match Replay::start(options) {
+        Ok(running) => running,
+        Err(error) => {
+            tracing::error!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    tracing::info!("listening on {}", running.base_url());
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop();
+    ExitCode::SUCCESS
+}
