@@ -1,0 +1,28 @@
+//! What do all services behind the gateway share, whatever their domain?
+//!
+//! | Module | Answers |
+//! | --- | --- |
+//! | [`clock`] | What time is it? |
+//! | [`settings`] | What did the operator ask for in the environment? |
+//! | [`log`] | Where do log lines go? |
+//! | [`envelope`] | What does an answer look like? |
+//! | [`request_id`] | Which request is this? |
+//! | [`metrics`] | What is counted about every request? |
+//! | [`service`] | Which routes and guards does every service have? |
+//! | [`serve`] | How does a service start, run and stop? |
+//! | [`client`] | How does a service call others? |
+//!
+//! The allocator is the binary's choice, and nothing here knows about weather or vegetation.
+
+pub mod client;
+pub mod clock;
+pub mod envelope;
+pub mod log;
+pub mod metrics;
+pub mod request_id;
+pub mod serve;
+pub mod service;
+pub mod settings;
+
+mod access;
+mod guard;
