@@ -1,0 +1,149 @@
+//! What did the client ask, and what does it get to see?
+
+pub mod answer;
+pub mod query;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use chassis::clock::Now;
+use chassis::envelope::Failure;
+use jiff::Timestamp;
+
+use crate::answers::{Answers, Kept, Origin};
+use crate::domain::ask::Ask;
+use crate::domain::report::{Report, coming_hours};
+use crate::domain::week::weeks;
+use crate::http::answer::{Freshness, no_answer, reported};
+use crate::http::query::{Pairs, QueryRules};
+use crate::http::view::{CurrentView, DailyView, HourlyView, WeeklyView};
+
+/// How long each kind of answer counts as fresh.
+#[derive(Clone, Copy, Debug)]
+pub struct FreshTimes {
+    /// For the newest observation.
+    pub current: Duration,
+    /// For hours.
+    pub hourly: Duration,
+    /// For days.
+    pub daily: Duration,
+    /// For weeks, which are made of days.
+    pub weekly: Duration,
+}
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// Where answers come from.
+    pub answers: Answers,
+    /// What a client may ask.
+    pub rules: Arc<QueryRules>,
+    /// How long answers count as fresh.
+    pub fresh: FreshTimes,
+}
+
+/// The routes of the service.
+pub fn routes(weather: Weather) -> Router {
+    Router::new()
+        .route("/api/v1/weather/current/", get(current))
+        .route("/api/v1/weather/hourly/", get(hourly))
+        .route("/api/v1/weather/daily/", get(daily))
+        .route("/api/v1/weather/weekly/", get(weekly))
+        .with_state(weather)
+}
+
+async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
+    let now = Now::read();
+    let ask = match query::current(&pairs, &weather.rules) {
+        Ok(ask) => ask,
+        Err(faults) => return Failure::fields(faults).into_response(),
+    };
+    weather
+        .respond(&ask, weather.fresh.current, now, |report| match report {
+            Report::Current(observation) => Some(CurrentView::new(&ask, observation)),
+            Report::Hourly(_) | Report::Daily(_) => None,
+        })
+        .await
+}
+
+async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
+    let now = Now::read();
+    let (ask, count) = match query::hourly(&pairs, &weather.rules) {
+        Ok(asked) => asked,
+        Err(faults) => return Failure::fields(faults).into_response(),
+    };
+    weather
+        .respond(&ask, weather.fresh.hourly, now, |report| match report {
+            Report::Hourly(hours) => {
+                Some(HourlyView::new(&ask, coming_hours(hours, timestamp(now), count)))
+            }
+            Report::Current(_) | Report::Daily(_) => None,
+        })
+        .await
+}
+
+async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
+    let now = Now::read();
+    let provider = weather.answers.provider();
+    let (ask, _, _) = match query::daily(&pairs, &weather.rules, provider, timestamp(now)) {
+        Ok(asked) => asked,
+        Err(faults) => return Failure::fields(faults).into_response(),
+    };
+    let expected_until = query::expected_until(&ask, provider, timestamp(now));
+    weather
+        .respond(&ask, weather.fresh.daily, now, |report| match report {
+            Report::Daily(days) => Some(DailyView::new(&ask, days, expected_until)),
+            Report::Current(_) | Report::Hourly(_) => None,
+        })
+        .await
+}
+
+async fn weekly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
+    let now = Now::read();
+    let provider = weather.answers.provider();
+    let (ask, start, end) = match query::daily(&pairs, &weather.rules, provider, timestamp(now)) {
+        Ok(asked) => asked,
+        Err(faults) => return Failure::fields(faults).into_response(),
+    };
+    let expected_until = query::expected_until(&ask, provider, timestamp(now));
+    weather
+        .respond(&ask, weather.fresh.weekly, now, |report| match report {
+            Report::Daily(days) => {
+                Some(WeeklyView::new(&ask, &weeks(days, start, end), expected_until))
+            }
+            Report::Current(_) | Report::Hourly(_) => None,
+        })
+        .await
+}
+
+impl Weather {
+    /// Finds the answer and shows it as `view` says, with the headers that tell its age.
+    async fn respond<V: serde::Serialize>(
+        &self,
+        ask: &Ask,
+        fresh_for: Duration,
+        now: Now,
+        view: impl FnOnce(&Report) -> Option<V>,
+    ) -> Response {
+        let (kept, origin): (Kept, Origin) = match self.answers.answer(ask, fresh_for, now).await {
+            Ok(answered) => answered,
+            Err(failure) => return no_answer(&failure),
+        };
+        let Some(view) = view(&kept.report) else {
+            tracing::error!(kind = ask.question.kind(), "the answer is of another kind");
+            return Failure::internal().into_response();
+        };
+        let freshness = Freshness { origin, age: kept.age(now), fresh_for };
+        reported(&view, freshness, self.answers.provider().attribution())
+    }
+}
+
+/// The wall clock as a timestamp; the epoch if the clock is beyond the calendar.
+fn timestamp(now: Now) -> Timestamp {
+    Timestamp::from_second(now.unix_seconds()).unwrap_or(Timestamp::UNIX_EPOCH)
+}

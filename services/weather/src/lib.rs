@@ -1,0 +1,19 @@
+//! The weather service, from the outside in.
+//!
+//! | Module | Answers |
+//! | --- | --- |
+//! | [`settings`] | What did the operator ask for? |
+//! | [`http`] | What did the client ask, and what does it get to see? |
+//! | [`answers`] | From where does an answer come: memory, provider or store? |
+//! | [`providers`] | How is a provider asked, and what did it mean? |
+//! | [`store`] | What survives a restart? |
+//! | [`metrics`] | What is counted beyond requests? |
+//! | [`domain`] | What is weather? Pure: no clock, no socket, no file. |
+
+pub mod answers;
+pub mod domain;
+pub mod http;
+pub mod metrics;
+pub mod providers;
+pub mod settings;
+pub mod store;

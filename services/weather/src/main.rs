@@ -1,0 +1,125 @@
+//! How do the parts of the weather service come together?
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::client::{ClientError, ClientSettings, client};
+use chassis::metrics::Metrics;
+use chassis::serve::{ServeError, serve};
+use chassis::service::{Readiness, Service};
+use chassis::settings::{Settings as Environment, SettingsError};
+use clap::Parser;
+use weather::answers::Answers;
+use weather::http::{Weather, routes};
+use weather::metrics::WeatherMetrics;
+use weather::providers::open_meteo::OpenMeteo;
+use weather::settings::Settings;
+use weather::store::sqlite::SqliteStore;
+use weather::store::writer::StoreWriter;
+use weather::store::{StoreError, WeatherStore};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Longest wait for answers that are still to be written when the service stops.
+const STORE_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Exit status of a configuration fault, as in sysexits.h.
+const EXIT_CONFIG: u8 = 78;
+
+/// Current, hourly, daily and weekly weather over HTTP, from Open-Meteo.
+///
+/// All settings are environment variables, such as PORT, LISTEN, WEATHER_DATABASE_URL and
+/// OPEN_METEO_BASE_URL. A misspelt one is refused with the name that was meant.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments {} = Arguments::parse();
+    if let Err(error) = chassis::log::init() {
+        return refuse(&StartError::Log(error));
+    }
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn run() -> Result<(), StartError> {
+    let settings = Settings::read(Environment::from_environment())?;
+    let metrics = Metrics::new()?;
+    let weather_metrics = WeatherMetrics::register(&metrics)?;
+    let store = SqliteStore::open(&settings.store.url, settings.store.connections_max).await?;
+    let store = Arc::new(store);
+    let provider = open_meteo(&settings, weather_metrics.clone())?;
+    let (writer, writing) = StoreWriter::start(
+        Arc::clone(&store) as Arc<dyn WeatherStore>,
+        settings.store.queue_max,
+        settings.store.retention,
+        weather_metrics.clone(),
+    );
+    let readiness = ready_while_writing(writer.clone());
+    let answers = Answers::new(
+        Arc::new(provider),
+        Arc::clone(&store) as Arc<dyn WeatherStore>,
+        writer,
+        settings.bounds,
+        weather_metrics,
+    );
+    let weather = Weather { answers, rules: Arc::new(settings.rules), fresh: settings.fresh };
+    let service = Service { name: "weather", routes: routes(weather), metrics, readiness };
+    serve(service, &settings.serve).await?;
+    writing.finish(STORE_FLUSH_TIMEOUT).await;
+    store.close().await;
+    Ok(())
+}
+
+fn open_meteo(settings: &Settings, metrics: WeatherMetrics) -> Result<OpenMeteo, ClientError> {
+    let client = client(&ClientSettings {
+        base_url: settings.open_meteo.base_url.clone(),
+        connect_timeout: settings.connect_timeout,
+        idle_connections_max: settings.open_meteo.calls_max,
+        user_agent: concat!("farmgate-weather/", env!("CARGO_PKG_VERSION")).to_owned(),
+    })?;
+    Ok(OpenMeteo::new(client, settings.open_meteo.clone(), metrics))
+}
+
+/// The service needs no database to answer, so a database that is away does not make it unready:
+/// only a writer that has died does, since nothing would bring it back.
+fn ready_while_writing(writer: StoreWriter) -> Readiness {
+    Readiness::check(move || {
+        let running = writer.is_running();
+        async move {
+            if running { Ok(()) } else { Err("the store's writer has ended; restart".to_owned()) }
+        }
+    })
+}
+
+fn refuse(error: &StartError) -> ExitCode {
+    for line in error.to_string().lines() {
+        tracing::error!("{line}");
+    }
+    match error {
+        StartError::Settings(_) | StartError::Log(_) => ExitCode::from(EXIT_CONFIG),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Log(#[from] chassis::log::LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}

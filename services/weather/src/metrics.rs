@@ -1,0 +1,126 @@
+//! What is counted beyond requests: calls to providers, where answers came from, and the store.
+
+use std::time::Duration;
+
+use chassis::clock::Now;
+use chassis::metrics::Metrics;
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+
+use crate::domain::ask::ProviderName;
+
+/// Result of a call that its deadline cut off before it ended.
+const CALL_CANCELLED: &str = "timed_out";
+
+/// The weather service's own series.
+#[derive(Clone, Debug)]
+pub struct WeatherMetrics {
+    provider_requests: IntCounterVec,
+    provider_durations: HistogramVec,
+    provider_in_flight: IntGaugeVec,
+    answers: IntCounterVec,
+    store_writes: IntCounterVec,
+    store_queue_depth: IntGauge,
+}
+
+impl WeatherMetrics {
+    /// Registers the series.
+    ///
+    /// # Errors
+    /// When a name is taken already.
+    pub fn register(metrics: &Metrics) -> Result<Self, prometheus::Error> {
+        let provider_in_flight = IntGaugeVec::new(
+            Opts::new("provider_in_flight", "Calls to a provider on the wire now."),
+            &["provider"],
+        )?;
+        metrics.registry().register(Box::new(provider_in_flight.clone()))?;
+        Ok(Self {
+            provider_requests: metrics.counter(
+                "provider_requests_total",
+                "Calls to a provider, each attempt counted, by result.",
+                &["provider", "result"],
+            )?,
+            provider_durations: metrics.duration_histogram(
+                "provider_request_duration_seconds",
+                "Time of one call to a provider.",
+                &["provider"],
+            )?,
+            provider_in_flight,
+            answers: metrics.counter(
+                "weather_answers_total",
+                "Answers by kind and by where they came from.",
+                &["kind", "cache"],
+            )?,
+            store_writes: metrics.counter(
+                "store_writes_total",
+                "Provider answers handed to the store, by result.",
+                &["result"],
+            )?,
+            store_queue_depth: metrics
+                .gauge("store_queue_depth", "Provider answers waiting to be written.")?,
+        })
+    }
+
+    /// Series that are registered nowhere, for tests.
+    ///
+    /// # Errors
+    /// Never in practice: the registry is new.
+    pub fn detached() -> Result<Self, prometheus::Error> {
+        Self::register(&Metrics::new()?)
+    }
+
+    pub(crate) fn in_flight(&self, provider: ProviderName) -> IntGauge {
+        self.provider_in_flight.with_label_values(&[provider.as_str()])
+    }
+
+    /// Begins to count one call.
+    pub(crate) fn call(&self, provider: ProviderName) -> ProviderCall<'_> {
+        ProviderCall { metrics: self, provider, started: Now::read(), result: CALL_CANCELLED }
+    }
+
+    pub(crate) fn answered(&self, kind: &str, cache: &str) {
+        self.answers.with_label_values(&[kind, cache]).inc();
+    }
+
+    pub(crate) fn queued(&self) {
+        self.store_queue_depth.inc();
+    }
+
+    pub(crate) fn written(&self, result: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.store_queue_depth.sub(count);
+        self.store_writes.with_label_values(&[result]).inc_by(count.unsigned_abs());
+    }
+
+    pub(crate) fn dropped(&self) {
+        self.store_writes.with_label_values(&["dropped"]).inc();
+    }
+}
+
+/// One call being counted. It counts when it is dropped, so that a call which its deadline cuts
+/// off is counted like any other.
+#[derive(Debug)]
+pub(crate) struct ProviderCall<'a> {
+    metrics: &'a WeatherMetrics,
+    provider: ProviderName,
+    started: Now,
+    result: &'static str,
+}
+
+impl ProviderCall<'_> {
+    pub(crate) fn ended(&mut self, result: &'static str) {
+        self.result = result;
+    }
+
+    fn took(&self) -> Duration {
+        Now::read().instant.saturating_duration_since(self.started.instant)
+    }
+}
+
+impl Drop for ProviderCall<'_> {
+    fn drop(&mut self) {
+        let provider = self.provider.as_str();
+        self.metrics.provider_requests.with_label_values(&[provider, self.result]).inc();
+        let seconds = self.took().as_secs_f64();
+        self.metrics.provider_durations.with_label_values(&[provider]).observe(seconds);
+    }
+}

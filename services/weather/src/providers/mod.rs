@@ -1,0 +1,62 @@
+//! How is a provider asked, and what did it mean?
+//!
+//! Everything that differs between providers is behind [`Provider`].
+
+pub mod failure;
+pub mod open_meteo;
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use chassis::clock::Now;
+use jiff::civil::Date;
+
+use crate::domain::ask::{Ask, ProviderName};
+use crate::domain::report::Report;
+use crate::providers::failure::ProviderError;
+
+/// Somebody who knows the weather.
+#[async_trait]
+pub trait Provider: Send + Sync + std::fmt::Debug {
+    /// Its name.
+    fn name(&self) -> ProviderName;
+
+    /// The credit that its licence asks for.
+    fn attribution(&self) -> &'static str;
+
+    /// The days it can answer for when it is `today` at the place.
+    fn days_available(&self, today: Date) -> RangeInclusive<Date>;
+
+    /// Days by which its daily data lag behind the calendar.
+    fn lag_days(&self) -> u8;
+
+    /// Asks it, within one deadline that covers waiting for a free call, both attempts and the
+    /// body. The answer has been read in full.
+    ///
+    /// # Errors
+    /// [`ProviderError`], by what the client should be told.
+    async fn fetch(&self, ask: &Ask, now: Now) -> Result<Fetched, ProviderError>;
+
+    /// Reads an answer that it gave earlier.
+    ///
+    /// # Errors
+    /// [`ProviderError::InvalidResponse`] when the body does not answer `ask` in full.
+    fn read(&self, ask: &Ask, body: &[u8]) -> Result<Report, ProviderError>;
+}
+
+/// An answer of a provider, as it came and as it was understood.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// What it says.
+    pub report: Report,
+    /// The body it came in.
+    pub body: Bytes,
+    /// Its HTTP status.
+    pub http_status: u16,
+    /// Time from asking to the last byte.
+    pub took: Duration,
+    /// What it costs of the provider's allowance, in calls.
+    pub weight: f64,
+}

@@ -1,0 +1,14 @@
+//! Does the weather service behave as its clients were told, seen from outside?
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed test panics"
+)]
+
+mod bench;
+mod contract;
+mod freshness;
+mod lifecycle;
+mod provider;
