@@ -1,0 +1,6 @@
+//! farmgate: an edge gateway on Pingora that admits, limits, caches and wraps.
+//!
+//! Modules in layer order, lowest first; an arrow may only point up this list.
+
+pub mod clock;
+pub mod refusal;
