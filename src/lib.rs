@@ -3,4 +3,5 @@
 //! Modules in layer order, lowest first; an arrow may only point up this list.
 
 pub mod clock;
+pub mod config;
 pub mod refusal;

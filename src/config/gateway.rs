@@ -1,0 +1,439 @@
+//! What `conf/gateway.yaml` says: one type a section, one field a key, no behaviour.
+//!
+//! Nothing here is checked beyond what a single value can show; `snapshot` compiles the whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::scalar::{
+    ByteSize, HostName, ListenAddress, MethodName, Network, PathPrefix, Period, Rate, SecretRef,
+};
+
+/// The whole of `conf/gateway.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Addresses that take clients. Changing them needs a restart.
+    pub listeners: Vec<ListenerConfig>,
+    /// The private listener for metrics, health and readiness. Changing it needs a restart.
+    pub admin: AdminConfig,
+    /// Threads and process-wide time limits. Changing them needs a restart.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// What is asked of a client before anything else.
+    #[serde(default)]
+    pub downstream: DownstreamConfig,
+    /// Who may call: the credentials that exist.
+    #[serde(default)]
+    pub auth: AuthConfig,
+    /// How often they may call.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// What is kept, and for how long.
+    #[serde(default)]
+    pub cache: CacheConfig,
+    /// The form of JSON answers.
+    #[serde(default)]
+    pub envelope: EnvelopeConfig,
+    /// Folder with one YAML file a pool, relative to this file's folder.
+    #[serde(default = "default_upstreams_dir")]
+    pub upstreams_dir: PathBuf,
+    /// Which request goes where, under which rules.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// One address that takes clients.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// `ip:port` to listen on.
+    pub address: ListenAddress,
+    /// With this section the listener speaks TLS, with HTTP/2 by ALPN.
+    pub tls: Option<TlsConfig>,
+}
+
+/// Certificate files of a TLS listener, relative to this file's folder.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the leaf certificate first, then its chain.
+    pub certificate_file: PathBuf,
+    /// PEM file with the private key.
+    pub key_file: PathBuf,
+}
+
+/// The private listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// `ip:port` to listen on; keep it off public interfaces.
+    pub address: ListenAddress,
+}
+
+/// Threads and process-wide time limits.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Threads that carry requests.
+    pub worker_threads: usize,
+    /// How long requests in flight may still run after SIGTERM.
+    pub drain_timeout: Period,
+    /// How long pre-warming may hold back readiness at start.
+    pub ready_timeout: Period,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            worker_threads: 2,
+            drain_timeout: Period::from(Duration::from_secs(5)),
+            ready_timeout: Period::from(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// What is asked of a client before anything else.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DownstreamConfig {
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Most header fields of a request.
+    pub header_count_max: usize,
+    /// Most bytes of a request's header fields, names and values together.
+    pub header_bytes_max: ByteSize,
+    /// How long a client may take to send one request head.
+    pub head_timeout: Period,
+    /// How long an idle connection is kept for the next request.
+    pub keepalive_timeout: Period,
+    /// How long one write to a client may take.
+    pub write_timeout: Period,
+}
+
+impl Default for DownstreamConfig {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            header_count_max: 100,
+            header_bytes_max: ByteSize::from(16 * 1024),
+            head_timeout: Period::from(Duration::from_secs(15)),
+            keepalive_timeout: Period::from(Duration::from_secs(60)),
+            write_timeout: Period::from(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// The credentials that exist.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// Bearer tokens.
+    pub jwt: Option<JwtConfig>,
+    /// API keys, by their SHA-256.
+    pub api_keys: Vec<ApiKeyConfig>,
+    /// Nextcloud's signed requests.
+    pub hmac: Option<HmacConfig>,
+}
+
+/// How bearer tokens are verified (HS256).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtConfig {
+    /// The signing key.
+    pub secret: SecretRef,
+    /// Required `iss`; absent means any.
+    pub issuer: Option<String>,
+    /// Required `aud`; absent means any.
+    pub audience: Option<String>,
+    /// Tolerated difference of clocks.
+    #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
+    pub leeway: Period,
+    /// Required `token_type`; absent means any.
+    pub token_type: Option<String>,
+    /// Whether a token must carry a `jti`.
+    #[serde(default)]
+    pub jti_required: bool,
+}
+
+/// One API key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyConfig {
+    /// Name of the key's owner, in logs and quotas.
+    pub id: String,
+    /// SHA-256 of the key, 64 hex digits: `printf %s "$KEY" | sha256sum`.
+    pub sha256: String,
+    /// What the key may do.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Seconds since 1970 after which the key is refused.
+    pub expires_at: Option<i64>,
+    /// Whether the key is refused from now on.
+    #[serde(default)]
+    pub revoked: bool,
+}
+
+/// How signed requests are verified.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HmacConfig {
+    /// Largest difference of clocks, both ways, inclusive.
+    #[serde(default = "default_skew")]
+    pub skew: Period,
+    /// How long a nonce is remembered; never less than twice the skew.
+    #[serde(default = "default_nonce_ttl")]
+    pub nonce_ttl: Period,
+    /// Most nonces remembered at once; when full, signed requests are refused.
+    #[serde(default = "default_nonces_max")]
+    pub nonces_max: usize,
+    /// Who signs.
+    pub clients: Vec<HmacClientConfig>,
+}
+
+/// One signing client.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HmacClientConfig {
+    /// The client id that it sends.
+    pub id: String,
+    /// Its secrets, each standard base64 inside; several during a rotation.
+    pub secrets: Vec<SecretRef>,
+    /// What the client may do.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
+
+/// How often clients may call.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// The constant-memory shield in front of everything.
+    pub shield: ShieldConfig,
+    /// Most principals counted at once, the least recently seen forgotten first.
+    pub principals_max: usize,
+    /// Exact quotas by name, for routes to refer to.
+    pub quotas: BTreeMap<String, Rate>,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { shield: ShieldConfig::default(), principals_max: 100_000, quotas: BTreeMap::new() }
+    }
+}
+
+/// Estimated limits by client address, over `pingora-limits`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShieldConfig {
+    /// Most requests a second from one address.
+    pub requests_per_second_max: u32,
+    /// Most requests in flight from one address.
+    pub in_flight_max: u32,
+}
+
+impl Default for ShieldConfig {
+    fn default() -> Self {
+        Self { requests_per_second_max: 10_000, in_flight_max: 2_000 }
+    }
+}
+
+/// What is kept, and for how long.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Budget of the store. Changing it needs a restart.
+    pub memory: ByteSize,
+    /// Largest object that is kept.
+    pub object_bytes_max: ByteSize,
+    /// Most refreshes that run at once.
+    pub refreshes_max: usize,
+    /// Policies by name, for routes to refer to.
+    pub policies: BTreeMap<String, CachePolicyConfig>,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::from(64 * 1024 * 1024),
+            object_bytes_max: ByteSize::from(4 * 1024 * 1024),
+            refreshes_max: 16,
+            policies: BTreeMap::new(),
+        }
+    }
+}
+
+/// How long answers of a route are kept, whatever the upstream says of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CachePolicyConfig {
+    /// How long an answer is fresh.
+    pub fresh: Period,
+    /// How long a stale answer is served while it is refreshed in the background.
+    #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
+    pub stale_while_revalidate: Period,
+    /// How long a stale answer is served when the upstream fails.
+    #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
+    pub stale_if_error: Period,
+    /// How long a failure is remembered, so that a failing upstream is not asked by every client.
+    #[serde(default = "default_error_for")]
+    pub error_for: Period,
+    /// Who may share an answer.
+    #[serde(default)]
+    pub share: ShareConfig,
+}
+
+/// Who may share a stored answer.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareConfig {
+    /// Each principal has answers of its own: safe whatever the upstream answers.
+    #[default]
+    Principal,
+    /// All principals that the route admits share one answer: for data that is the same for all.
+    Everyone,
+}
+
+/// The form of JSON answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvelopeConfig {
+    /// How `status` is written.
+    pub status: StatusConfig,
+    /// Largest upstream body that is wrapped; a longer one passes unwrapped.
+    pub body_bytes_max: ByteSize,
+}
+
+impl Default for EnvelopeConfig {
+    fn default() -> Self {
+        Self { status: StatusConfig::Text, body_bytes_max: ByteSize::from(4 * 1024 * 1024) }
+    }
+}
+
+/// How the envelope's `status` is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusConfig {
+    /// `"success"` or `"error"`.
+    #[default]
+    Text,
+    /// `0` or `1`.
+    Integer,
+}
+
+/// Which request goes where, under which rules.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// Name in logs and metrics.
+    pub name: String,
+    /// Hosts that this route takes; empty means any.
+    #[serde(default)]
+    pub hosts: Vec<HostName>,
+    /// Paths that begin with this, on a segment's edge.
+    pub path_prefix: PathPrefix,
+    /// Methods that this route takes; empty means any.
+    #[serde(default)]
+    pub methods: Vec<MethodName>,
+    /// The pool that answers, by the name of its file.
+    pub pool: String,
+    /// Who may call.
+    pub auth: RouteAuthConfig,
+    /// Name of the quota that each principal has here.
+    pub quota: Option<String>,
+    /// Name of the cache policy; absent means that nothing is kept.
+    pub cache: Option<String>,
+    /// Whether JSON answers leave in the envelope.
+    #[serde(default)]
+    pub envelope: bool,
+    /// Whether the client's credentials reach the service.
+    #[serde(default)]
+    pub credentials: CredentialsConfig,
+    /// How long a request may take in all.
+    #[serde(default = "default_timeout")]
+    pub timeout: Period,
+    /// Largest request body.
+    #[serde(default = "default_body_bytes_max")]
+    pub body_bytes_max: ByteSize,
+    /// What is fetched before anyone asks.
+    pub prewarm: Option<PrewarmConfig>,
+}
+
+/// Who may call a route.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteAuthConfig {
+    /// One of these is enough.
+    pub any: Vec<SchemeConfig>,
+    /// Each of these is needed.
+    pub all: Vec<SchemeConfig>,
+    /// Whether a request without a credential is let in too.
+    pub anonymous: bool,
+    /// A scope that the principal must have.
+    pub scope: Option<String>,
+}
+
+/// A kind of credential.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemeConfig {
+    /// `Authorization: Bearer`.
+    Jwt,
+    /// `X-API-Key`.
+    ApiKey,
+    /// Nextcloud's signature headers.
+    Hmac,
+}
+
+/// Whether the client's credentials reach the service.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialsConfig {
+    /// They pass through as they came.
+    #[default]
+    Forward,
+    /// They are taken off.
+    Strip,
+}
+
+/// What is fetched before anyone asks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrewarmConfig {
+    /// How often: less than the policy's `fresh`, so that nothing turns stale.
+    pub every: Period,
+    /// Host of the requests, when the route names none or several.
+    pub host: Option<HostName>,
+    /// Paths with query, each fetched once a round.
+    pub targets: Vec<String>,
+}
+
+fn default_upstreams_dir() -> PathBuf {
+    PathBuf::from("../upstreams")
+}
+
+fn default_skew() -> Period {
+    Period::from(Duration::from_secs(300))
+}
+
+fn default_nonce_ttl() -> Period {
+    Period::from(Duration::from_secs(660))
+}
+
+fn default_nonces_max() -> usize {
+    200_000
+}
+
+fn default_error_for() -> Period {
+    Period::from(Duration::from_secs(1))
+}
+
+fn default_timeout() -> Period {
+    Period::from(Duration::from_secs(9))
+}
+
+fn default_body_bytes_max() -> ByteSize {
+    ByteSize::from(1024 * 1024)
+}

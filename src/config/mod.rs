@@ -1,0 +1,20 @@
+//! What the YAML says.
+
+pub mod gateway;
+pub mod pool;
+pub mod scalar;
+pub mod sources;
+
+mod decode;
+mod decode_error;
+mod document;
+mod fault;
+mod feign;
+mod read;
+mod suggest;
+mod text;
+mod tree;
+
+pub use document::Document;
+pub use fault::ConfigFault;
+pub use suggest::closest;

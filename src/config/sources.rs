@@ -1,0 +1,46 @@
+//! Everything that was read before compiling: the files' values, their positions, and what they
+//! point to outside themselves (secrets, peers' addresses).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::gateway::GatewayConfig;
+use super::pool::PoolConfig;
+use super::scalar::Secret;
+use super::{ConfigFault, Document};
+
+/// What was read of one configuration.
+#[derive(Debug)]
+pub struct Sources {
+    /// The folder of `gateway.yaml`, to which its relative paths belong.
+    pub base: PathBuf,
+    /// `gateway.yaml`.
+    pub gateway: Source<GatewayConfig>,
+    /// The files of the pools, by name.
+    pub pools: BTreeMap<String, Source<PoolConfig>>,
+    /// Names of pool files that could not be read, so that routes to them are no second fault.
+    pub broken_pools: Vec<String>,
+    /// Secrets by the path of their reference in `gateway.yaml`.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Addresses by pool and number of the peer.
+    pub addresses: BTreeMap<(String, usize), SocketAddr>,
+}
+
+/// One file: its value, and where everything stands in it.
+#[derive(Debug)]
+pub struct Source<T> {
+    /// What it says.
+    pub value: T,
+    /// Where it says so.
+    pub document: Document,
+}
+
+impl<T> Source<T> {
+    /// A fault at `path`, unless what stands there has a fault that is already told.
+    pub fn report(&self, faults: &mut Vec<ConfigFault>, path: &str, problem: impl Into<String>) {
+        if !self.document.was_cut(path) {
+            faults.push(self.document.fault(path, problem));
+        }
+    }
+}
