@@ -1,0 +1,233 @@
+//! Why a credential does not hold: in full for the log, and as the refusal that the client sees.
+//!
+//! No variant carries a token, a key, a secret or an expected signature, so every `Display` and
+//! `Debug` here may be logged.
+
+use std::time::Duration;
+
+use super::nonce::NonceError;
+use crate::refusal::Refusal;
+
+/// Why a request was not authenticated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// The route wants a credential and the request has none that the route accepts.
+    #[error("the request carries no credential that the route accepts")]
+    Missing,
+    /// `Authorization: Bearer` is not followed by exactly one word.
+    #[error("the bearer header is not two words")]
+    BearerMalformed,
+    /// There are several `Authorization` fields, so it is not clear which one is meant.
+    #[error("there is more than one Authorization field")]
+    BearerRepeated,
+    /// The bearer token does not hold.
+    #[error("bearer token: {0}")]
+    Token(#[from] TokenError),
+    /// The API key does not hold.
+    #[error("API key: {0}")]
+    Key(#[from] KeyError),
+    /// The request's signature does not hold.
+    #[error("signature: {0}")]
+    Signature(#[from] SignatureError),
+    /// The signature holds, but its nonce cannot be remembered, so a replay could not be told.
+    #[error("the nonce memory is full; raise its number of entries")]
+    NonceMemoryFull {
+        /// How long until the oldest nonce is forgotten.
+        retry_after: Duration,
+    },
+}
+
+impl From<NonceError> for AuthError {
+    fn from(error: NonceError) -> Self {
+        match error {
+            NonceError::Replay => Self::Signature(SignatureError::Replay),
+            NonceError::Full { retry_after } => Self::NonceMemoryFull { retry_after },
+        }
+    }
+}
+
+impl From<&AuthError> for Refusal {
+    fn from(error: &AuthError) -> Self {
+        match error {
+            AuthError::Missing => Self::CredentialMissing,
+            AuthError::BearerMalformed | AuthError::BearerRepeated => Self::CredentialMalformed,
+            AuthError::Token(TokenError::NoSubject) => Self::TokenWithoutSubject,
+            AuthError::Token(token) => Self::TokenInvalid(token.sentence()),
+            AuthError::Key(_) => Self::KeyInvalid,
+            AuthError::Signature(signature) => Self::SignatureInvalid(signature.code()),
+            AuthError::NonceMemoryFull { retry_after } => {
+                Self::Overloaded { retry_after: *retry_after }
+            }
+        }
+    }
+}
+
+/// Why a bearer token does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It is longer than any token of ours; it was not looked at.
+    #[error("{bytes} bytes are more than a token may have")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It is not three base64url parts with a JSON header and claims of the right types.
+    #[error("it cannot be decoded")]
+    Undecodable,
+    /// Its header names another algorithm than the pinned one.
+    #[error("its algorithm is not the pinned one")]
+    Algorithm,
+    /// Its signature is not the issuer's.
+    #[error("its signature does not hold")]
+    Signature,
+    /// Its header has a field that would bring its own key, encoding or rules.
+    #[error("its header field \"{0}\" is not allowed")]
+    HeaderField(&'static str),
+    /// It is valid only from later on.
+    #[error("its claim \"{0}\" lies in the future")]
+    NotYetValid(&'static str),
+    /// Its time is over.
+    #[error("it has expired")]
+    Expired,
+    /// It was made by somebody else.
+    #[error("its issuer is not the configured one")]
+    Issuer,
+    /// It was made for somebody else.
+    #[error("its audience is not the configured one")]
+    Audience,
+    /// It never expires.
+    #[error("it has no \"exp\"")]
+    NoExpiry,
+    /// It has no id of its own, and the rule wants one.
+    #[error("it has no \"jti\"")]
+    NoId,
+    /// It does not say which type of token it is, and the rule wants one.
+    #[error("it has no \"token_type\"")]
+    NoType,
+    /// It is another type of token, such as a refresh token.
+    #[error("its \"token_type\" is not the accepted one")]
+    WrongType,
+    /// It speaks for nobody.
+    #[error("it has neither \"sub\" nor \"user_id\"")]
+    NoSubject,
+    /// It speaks for a name that cannot be logged or counted by.
+    #[error("its claim \"{0}\" is too long or has control characters")]
+    Name(&'static str),
+}
+
+impl TokenError {
+    /// The sentence by which the existing clients know this case.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. }
+            | Self::Undecodable
+            | Self::Algorithm
+            | Self::Signature
+            | Self::HeaderField(_)
+            | Self::NotYetValid(_)
+            | Self::Issuer
+            | Self::Audience
+            | Self::Name(_) => "Token is invalid",
+            Self::Expired => "Token is expired",
+            Self::NoExpiry => "Token has no 'exp' claim",
+            Self::NoId => "Token has no id",
+            Self::NoType => "Token has no type",
+            Self::WrongType => "Token has wrong type",
+            Self::NoSubject => "Token contained no recognizable user identification",
+        }
+    }
+}
+
+/// Why an API key does not hold. The client cannot tell these apart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// There are several `X-API-Key` fields, so it is not clear which one is meant.
+    #[error("there is more than one X-API-Key field")]
+    Repeated,
+    /// It is too long or not ASCII; it was not looked up.
+    #[error("it is too long, or not printable ASCII")]
+    Malformed,
+    /// Nobody has this key.
+    #[error("it is not known")]
+    Unknown,
+    /// The key was withdrawn.
+    #[error("the key \"{id}\" is revoked")]
+    Revoked {
+        /// The key's configured id.
+        id: String,
+    },
+    /// The key's time is over.
+    #[error("the key \"{id}\" has expired")]
+    Expired {
+        /// The key's configured id.
+        id: String,
+    },
+}
+
+/// Why a signed request does not hold, in the order in which it is checked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// A field is absent, empty, or there twice: its primary name.
+    #[error("the field \"{0}\" is absent, empty or repeated")]
+    MissingHeaders(&'static str),
+    /// The timestamp is not a whole number in plain digits.
+    #[error("the timestamp is not a whole number in plain digits")]
+    Timestamp,
+    /// No client is configured at all.
+    #[error("no client is configured; add one with its secret")]
+    MissingConfig,
+    /// The client map cannot be read.
+    #[error("the client map is not a JSON object; write {{\"<client id>\": \"<base64 secret>\"}}")]
+    BadJson,
+    /// No secret of this client could be read.
+    #[error("no secret of the client \"{client}\" is standard padded base64; write it anew")]
+    BadBase64 {
+        /// The client's id.
+        client: String,
+    },
+    /// The client is not configured.
+    #[error("the client is not known")]
+    UnknownClient,
+    /// The request was signed too long ago, or its clock runs ahead.
+    #[error("the timestamp is {seconds} s away from the gateway's clock; compare both clocks")]
+    Skew {
+        /// How far the two clocks are apart.
+        seconds: u64,
+    },
+    /// It was signed for another method of the route.
+    #[error("it was made for another method")]
+    MethodMismatch,
+    /// It was signed with, or without, a slash at the end of the path.
+    #[error("it was made for the path with its trailing slash toggled")]
+    PathMismatch,
+    /// It was signed for the other of: the body, no body.
+    #[error("it was made with the other rule for hashing the body")]
+    BodyHashMismatch,
+    /// It does not match the request.
+    #[error("it does not match the request")]
+    Mismatch,
+    /// The nonce was used before.
+    #[error("its nonce was used before")]
+    Replay,
+}
+
+impl SignatureError {
+    /// The code by which the existing clients know this case.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingHeaders(_) => "missing_headers",
+            Self::Timestamp | Self::Skew { .. } => "skew",
+            Self::MissingConfig => "missing_config",
+            Self::BadJson => "bad_json",
+            Self::BadBase64 { .. } => "bad_base64",
+            Self::UnknownClient => "unknown_client",
+            Self::MethodMismatch => "method_mismatch",
+            Self::PathMismatch => "path_mismatch",
+            Self::BodyHashMismatch => "body_hash_mismatch",
+            Self::Mismatch => "sig_mismatch",
+            Self::Replay => "replay",
+        }
+    }
+}
