@@ -7,3 +7,4 @@ pub mod config;
 pub mod refusal;
 
 pub mod auth;
+pub mod envelope;
