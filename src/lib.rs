@@ -8,3 +8,4 @@ pub mod refusal;
 
 pub mod auth;
 pub mod envelope;
+pub mod ratelimit;
