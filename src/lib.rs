@@ -7,5 +7,6 @@ pub mod config;
 pub mod refusal;
 
 pub mod auth;
+pub mod cache;
 pub mod envelope;
 pub mod ratelimit;

@@ -1,0 +1,127 @@
+//! Under which name is an answer kept?
+//!
+//! A key is a digest of typed parts, each with its length before it, so that no two different
+//! lists of parts can give the same bytes. It is built from the host that the route accepted and
+//! the path, never from the request's URI as it came: HTTP/1.1 and HTTP/2 spell that differently.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// What distinguishes one answer from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyParts<'a> {
+    /// Name of the route: two routes never share answers.
+    pub route: &'a str,
+    /// Host without port, lower case.
+    pub host: &'a str,
+    /// Path as it goes to the upstream.
+    pub path: &'a str,
+    /// Query as it goes to the upstream, without the question mark.
+    pub query: &'a str,
+    /// The principal that the answer belongs to; `None` when all principals share it.
+    pub principal: Option<&'a str>,
+}
+
+/// The digest of [`KeyParts`]: the first 128 bits of a SHA-256, because clients choose the parts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key([u8; 16]);
+
+impl Key {
+    /// Digests the parts.
+    #[must_use]
+    pub fn new(parts: &KeyParts<'_>) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(b"farmgate cache key 1");
+        for part in [parts.route, parts.host, parts.path, parts.query] {
+            absorb(&mut digest, part);
+        }
+        digest.update([u8::from(parts.principal.is_some())]);
+        absorb(&mut digest, parts.principal.unwrap_or_default());
+        Self::truncate(digest)
+    }
+
+    /// The key of one variant of this answer.
+    #[must_use]
+    pub fn variant(&self, variance: &[u8; 16]) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(self.0);
+        digest.update(variance);
+        Self::truncate(digest)
+    }
+
+    /// The digest's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// A number in `0..shards` taken from the digest.
+    #[must_use]
+    pub fn shard(&self, shards: usize) -> usize {
+        let [first, ..] = self.0;
+        usize::from(first) % shards.max(1)
+    }
+
+    fn truncate(digest: Sha256) -> Self {
+        let full = digest.finalize();
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(full) {
+            *to = from;
+        }
+        Self(short)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&hex::encode(self.0))
+    }
+}
+
+fn absorb(digest: &mut Sha256, part: &str) {
+    digest.update((part.len() as u64).to_be_bytes());
+    digest.update(part.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PARTS: KeyParts<'static> =
+        KeyParts { route: "r", host: "h", path: "/p", query: "q=1", principal: Some("jwt:1") };
+
+    #[test]
+    fn each_part_makes_another_key() {
+        let base = Key::new(&PARTS);
+        for other in [
+            KeyParts { route: "s", ..PARTS },
+            KeyParts { host: "i", ..PARTS },
+            KeyParts { path: "/q", ..PARTS },
+            KeyParts { query: "q=2", ..PARTS },
+            KeyParts { principal: Some("jwt:2"), ..PARTS },
+            KeyParts { principal: None, ..PARTS },
+            KeyParts { principal: Some(""), ..PARTS },
+        ] {
+            assert_ne!(base, Key::new(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn shared_and_empty_principal_are_different_keys() {
+        let shared = Key::new(&KeyParts { principal: None, ..PARTS });
+        assert_ne!(shared, Key::new(&KeyParts { principal: Some(""), ..PARTS }));
+    }
+
+    proptest! {
+        #[test]
+        fn moving_bytes_between_parts_changes_the_key(host in "[a-z]{0,8}", path in "[a-z]{1,8}") {
+            let joined = format!("{host}{path}");
+            let one = Key::new(&KeyParts { host: &host, path: &path, ..PARTS });
+            let other = Key::new(&KeyParts { host: &joined, path: "", ..PARTS });
+            prop_assert_ne!(one, other);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is kept of one answer, and which requests does it answer?
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pingora::http::ResponseHeader;
+use pingora_cache::CacheMeta;
+use sha2::{Digest, Sha256};
+
+use super::policy::Windows;
+
+/// Bytes that an object costs beside its body and header fields.
+const OVERHEAD_BYTES: usize = 512;
+
+/// Most request fields that one answer may vary on; with more it is not kept.
+pub const VARY_FIELDS_MAX: usize = 8;
+
+/// One stored answer, in the form in which it leaves.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Status and header fields, with the gateway's own `ETag` and the body's length.
+    pub head: ResponseHeader,
+    /// The body, in the envelope where the route wants one.
+    pub body: Bytes,
+    /// From when until when it may be used.
+    pub windows: Windows,
+    /// The upstream's own validators, for asking it whether anything changed.
+    pub validators: Validators,
+    /// Which requests it answers.
+    pub variance: Variance,
+}
+
+/// The upstream's validators of the body before it was wrapped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// Its `ETag`.
+    pub etag: Option<HeaderValue>,
+    /// Its `Last-Modified`.
+    pub last_modified: Option<HeaderValue>,
+}
+
+impl Validators {
+    /// Takes the validators from an upstream's answer.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self {
+            etag: headers.get(header::ETAG).cloned(),
+            last_modified: headers.get(header::LAST_MODIFIED).cloned(),
+        }
+    }
+}
+
+/// The first 128 bits of a SHA-256 over selecting fields: clients choose their values.
+pub type VarianceDigest = [u8; 16];
+
+/// The request fields that selected an answer, and a digest of their values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variance {
+    fields: Vec<HeaderName>,
+    digest: VarianceDigest,
+}
+
+impl Variance {
+    /// Reads `Vary` from an answer and digests the values that the request has for it.
+    ///
+    /// `None` when the answer varies on everything or on more than [`VARY_FIELDS_MAX`] fields:
+    /// then no other request can be told to get the same answer.
+    #[must_use]
+    pub fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Self> {
+        let mut fields = Vec::new();
+        for value in answer.get_all(header::VARY) {
+            for name in value.to_str().ok()?.split(',').map(str::trim) {
+                if !name.is_empty() {
+                    fields.push(HeaderName::from_bytes(name.as_bytes()).ok()?);
+                }
+            }
+        }
+        fields.retain(|name| *name != header::ACCEPT_ENCODING);
+        fields.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        fields.dedup();
+        if fields.len() > VARY_FIELDS_MAX || fields.iter().any(|name| name == "*") {
+            return None;
+        }
+        let digest = digest(&fields, request);
+        Some(Self { fields, digest })
+    }
+
+    /// Whether the answer is the one that this request selects.
+    #[must_use]
+    pub fn selects(&self, request: &HeaderMap) -> bool {
+        self.fields.is_empty() || digest(&self.fields, request) == self.digest
+    }
+
+    /// Whether the answer is the same for every request.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The digest that a request has under these fields.
+    #[must_use]
+    pub fn digest_of(&self, request: &HeaderMap) -> VarianceDigest {
+        digest(&self.fields, request)
+    }
+}
+
+/// `Accept-Encoding` never counts: the gateway asks upstreams for the plain body.
+fn digest(fields: &[HeaderName], request: &HeaderMap) -> VarianceDigest {
+    let mut hasher = Sha256::new();
+    for name in fields {
+        hasher.update(name.as_str());
+        for value in request.get_all(name) {
+            let value = value.as_bytes().trim_ascii();
+            hasher.update((value.len() as u64).to_be_bytes());
+            hasher.update(value);
+        }
+        hasher.update([0xff]);
+    }
+    let mut short = VarianceDigest::default();
+    for (to, from) in short.iter_mut().zip(hasher.finalize()) {
+        *to = from;
+    }
+    short
+}
+
+impl Object {
+    /// What the object costs of the store's budget, in bytes.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let fields: usize = self
+            .head
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            .sum();
+        self.body.len() + fields + OVERHEAD_BYTES
+    }
+
+    /// The same object, confirmed by the upstream: new windows, nothing else changed.
+    #[must_use]
+    pub fn confirmed(&self, windows: Windows) -> Self {
+        Self { windows, ..self.clone() }
+    }
+
+    /// The form in which Pingora's cache hands it on.
+    #[must_use]
+    pub fn meta(&self) -> CacheMeta {
+        let seconds = |from, until: std::time::SystemTime| {
+            let window: Duration = until.duration_since(from).unwrap_or_default();
+            u32::try_from(window.as_secs()).unwrap_or(u32::MAX)
+        };
+        CacheMeta::new(
+            self.windows.fresh_until,
+            self.windows.stored_at,
+            seconds(self.windows.fresh_until, self.windows.stale_until),
+            seconds(self.windows.fresh_until, self.windows.error_until),
+            self.head.clone(),
+        )
+    }
+}
+
+/// The strong `ETag` of a body: the first 96 bits of its SHA-256.
+#[must_use]
+pub fn strong_etag(body: &[u8]) -> Option<HeaderValue> {
+    let digest = Sha256::digest(body);
+    let short = digest.get(..12)?;
+    HeaderValue::from_str(&format!("\"{}\"", hex::encode(short))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn an_answer_that_varies_on_nothing_answers_everyone() {
+        let variance = Variance::of(&map(&[]), &map(&[("accept", "a")])).unwrap();
+        assert!(variance.selects(&map(&[("accept", "b")])));
+    }
+
+    #[test]
+    fn an_answer_is_selected_by_each_field_that_it_varies_on() {
+        let answer = map(&[("vary", "Accept-Language, X-Unit")]);
+        let variance = Variance::of(&answer, &map(&[("accept-language", "de")])).unwrap();
+        assert!(variance.selects(&map(&[("accept-language", "de"), ("accept", "x")])));
+        assert!(!variance.selects(&map(&[("accept-language", "fr")])));
+        assert!(!variance.selects(&map(&[("accept-language", "de"), ("x-unit", "m")])));
+    }
+
+    #[test]
+    fn an_absent_field_is_not_an_empty_one() {
+        let answer = map(&[("vary", "x-unit")]);
+        let variance = Variance::of(&answer, &map(&[])).unwrap();
+        assert!(!variance.selects(&map(&[("x-unit", "")])));
+    }
+
+    #[test]
+    fn an_answer_that_varies_on_all_selects_nobody() {
+        assert_eq!(Variance::of(&map(&[("vary", "*")]), &map(&[])), None);
+    }
+}
