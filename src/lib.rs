@@ -9,4 +9,7 @@ pub mod refusal;
 pub mod auth;
 pub mod cache;
 pub mod envelope;
+pub mod metrics;
 pub mod ratelimit;
+pub mod tls;
+pub mod upstream;

@@ -1,0 +1,305 @@
+//! What does the operator see?
+//!
+//! One struct of typed Prometheus series. Label values come from closed sets (routes and pools of
+//! the configuration, refusal codes, fixed words), never from a client.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::refusal::Refusal;
+
+/// Buckets in seconds: from a warm hit to the longest deadline.
+const SECONDS_BUCKETS: [f64; 16] = [
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+/// Every series of the gateway, by name, for the README's table and the dashboards' test.
+pub const NAMES: [&str; 24] = [
+    "farmgate_build_info",
+    "farmgate_cache_bytes",
+    "farmgate_cache_bytes_max",
+    "farmgate_cache_evictions_total",
+    "farmgate_cache_lookups_total",
+    "farmgate_cache_objects",
+    "farmgate_config_generation",
+    "farmgate_config_last_reload_success",
+    "farmgate_config_reloads_total",
+    "farmgate_fill_duration_seconds",
+    "farmgate_fills_total",
+    "farmgate_nonces",
+    "farmgate_prewarm_last_success_timestamp_seconds",
+    "farmgate_ready",
+    "farmgate_refreshes_in_flight",
+    "farmgate_refreshes_skipped_total",
+    "farmgate_refusals_total",
+    "farmgate_request_duration_seconds",
+    "farmgate_requests_in_flight",
+    "farmgate_requests_total",
+    "farmgate_upstream_attempts_total",
+    "farmgate_upstream_duration_seconds",
+    "farmgate_upstream_in_flight",
+    "farmgate_upstream_peer_up",
+];
+
+/// All series of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Answers to clients, by route, method and status.
+    pub requests: IntCounterVec,
+    /// Seconds from the request's head to the end of the answer, by route and cache result.
+    pub request_seconds: HistogramVec,
+    /// Client requests that are not answered yet.
+    pub requests_in_flight: IntGauge,
+    /// Answers of the gateway's own, by refusal code.
+    pub refusals: IntCounterVec,
+    /// Nonces remembered.
+    pub nonces: IntGauge,
+    /// Whether the process reports ready.
+    pub ready: IntGauge,
+    /// The cache and what fills it.
+    pub cache: CacheMetrics,
+    /// The pools.
+    pub upstream: UpstreamMetrics,
+    /// The configuration.
+    pub config: ConfigMetrics,
+}
+
+/// Series of the cache and of what fills it.
+#[derive(Debug)]
+pub struct CacheMetrics {
+    /// Look-ups for clients, by route and result.
+    pub lookups: IntCounterVec,
+    /// Bytes that stored answers cost.
+    pub bytes: IntGauge,
+    /// Budget of the store.
+    pub bytes_max: IntGauge,
+    /// Answers stored.
+    pub objects: IntGauge,
+    /// Answers that had to go for others.
+    pub evictions: IntCounter,
+    /// Fetches that fill the cache, by route, origin and result.
+    pub fills: IntCounterVec,
+    /// Seconds that a fetch took, by route.
+    pub fill_seconds: HistogramVec,
+    /// Background refreshes that run now.
+    pub refreshes_in_flight: IntGauge,
+    /// Refreshes that were put off because too many ran.
+    pub refreshes_skipped: IntCounter,
+    /// When a route's pre-warming last fetched all its targets, in Unix seconds.
+    pub prewarm_last_success: IntGaugeVec,
+}
+
+/// Series of the pools.
+#[derive(Debug)]
+pub struct UpstreamMetrics {
+    /// Attempts at a peer, by pool and result.
+    pub attempts: IntCounterVec,
+    /// Seconds from the attempt to the head of the upstream's answer, by pool.
+    pub seconds: HistogramVec,
+    /// Requests in flight, by pool.
+    pub in_flight: IntGaugeVec,
+    /// Whether a peer is taken (1) or passed over (0).
+    pub peer_up: IntGaugeVec,
+}
+
+/// Series of the configuration.
+#[derive(Debug)]
+pub struct ConfigMetrics {
+    /// Number of the configuration that serves.
+    pub generation: IntGauge,
+    /// Whether the last reload took (1) or was refused (0).
+    pub last_reload_success: IntGauge,
+    /// Reloads, by result.
+    pub reloads: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers every series.
+    ///
+    /// # Errors
+    ///
+    /// When two series have one name, which a test rules out.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let series = Series { registry: &registry };
+        let build = series.gauges("build_info", "The version that runs.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let by = ["route", "method", "status"];
+        let requests = series.counters("requests_total", "Answers to clients.", &by)?;
+        let help = "Seconds from a request's head to the end of its answer.";
+        let by = ["route", "cache"];
+        let request_seconds = series.histograms("request_duration_seconds", help, &by)?;
+        let help = "Answers of the gateway's own, by code.";
+        let refusals = series.counters("refusals_total", help, &["code"])?;
+        for code in Refusal::CODES {
+            refusals.with_label_values(&[code]).reset();
+        }
+        let help = "Requests not answered yet.";
+        let requests_in_flight = series.gauge("requests_in_flight", help)?;
+        Ok(Self {
+            requests,
+            request_seconds,
+            requests_in_flight,
+            refusals,
+            nonces: series.gauge("nonces", "Nonces of signed requests remembered.")?,
+            ready: series.gauge("ready", "Whether the process reports ready.")?,
+            cache: CacheMetrics::new(&series)?,
+            upstream: UpstreamMetrics::new(&series)?,
+            config: ConfigMetrics::new(&series)?,
+            registry: registry.clone(),
+        })
+    }
+
+    /// Everything in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// When a family cannot be written, which the text format never refuses for our names.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl CacheMetrics {
+    fn new(series: &Series<'_>) -> prometheus::Result<Self> {
+        let help = "When all pre-warm targets of a route were last fetched.";
+        let name = "prewarm_last_success_timestamp_seconds";
+        let prewarm_last_success = series.gauges(name, help, &["route"])?;
+        let help = "Refreshes put off because too many ran.";
+        let refreshes_skipped = series.counter("refreshes_skipped_total", help)?;
+        let help = "Background refreshes that run now.";
+        let refreshes_in_flight = series.gauge("refreshes_in_flight", help)?;
+        let help = "Seconds that a fetch for the cache took.";
+        let fill_seconds = series.histograms("fill_duration_seconds", help, &["route"])?;
+        let (help, by) = ("Fetches that fill the cache.", ["route", "origin", "result"]);
+        let fills = series.counters("fills_total", help, &by)?;
+        let (help, by) = ("Cache look-ups for clients.", ["route", "result"]);
+        let lookups = series.counters("cache_lookups_total", help, &by)?;
+        let help = "Answers evicted to keep the budget.";
+        let evictions = series.counter("cache_evictions_total", help)?;
+        Ok(Self {
+            lookups,
+            bytes: series.gauge("cache_bytes", "Bytes that stored answers cost.")?,
+            bytes_max: series.gauge("cache_bytes_max", "Budget of the store in bytes.")?,
+            objects: series.gauge("cache_objects", "Answers stored.")?,
+            evictions,
+            fills,
+            fill_seconds,
+            refreshes_in_flight,
+            refreshes_skipped,
+            prewarm_last_success,
+        })
+    }
+}
+
+impl UpstreamMetrics {
+    fn new(series: &Series<'_>) -> prometheus::Result<Self> {
+        let by = ["pool", "result"];
+        let attempts = series.counters("upstream_attempts_total", "Attempts at a peer.", &by)?;
+        let help = "Seconds until the head of an upstream's answer.";
+        let seconds = series.histograms("upstream_duration_seconds", help, &["pool"])?;
+        let help = "Requests in flight at a pool.";
+        let in_flight = series.gauges("upstream_in_flight", help, &["pool"])?;
+        let help = "Whether a peer is taken (1) or passed over (0).";
+        let peer_up = series.gauges("upstream_peer_up", help, &["pool", "peer"])?;
+        Ok(Self { attempts, seconds, in_flight, peer_up })
+    }
+}
+
+impl ConfigMetrics {
+    fn new(series: &Series<'_>) -> prometheus::Result<Self> {
+        let help = "Number of the configuration that serves.";
+        let generation = series.gauge("config_generation", help)?;
+        let help = "Whether the last reload took (1) or was refused (0).";
+        let last_reload_success = series.gauge("config_last_reload_success", help)?;
+        last_reload_success.set(1);
+        let reloads = series.counters("config_reloads_total", "Reloads.", &["result"])?;
+        Ok(Self { generation, last_reload_success, reloads })
+    }
+}
+
+struct Series<'a> {
+    registry: &'a Registry,
+}
+
+impl Series<'_> {
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        let series = IntCounter::with_opts(options(name, help))?;
+        self.registry.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
+
+    fn counters(&self, name: &str, help: &str, by: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let series = IntCounterVec::new(options(name, help), by)?;
+        self.registry.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        let series = IntGauge::with_opts(options(name, help))?;
+        self.registry.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
+
+    fn gauges(&self, name: &str, help: &str, by: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        let series = IntGaugeVec::new(options(name, help), by)?;
+        self.registry.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
+
+    fn histograms(&self, name: &str, help: &str, by: &[&str]) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts::from(options(name, help)).buckets(SECONDS_BUCKETS.to_vec());
+        let series = HistogramVec::new(options, by)?;
+        self.registry.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
+}
+
+/// A duration goes into a histogram in seconds.
+pub fn observe(histogram: &Histogram, duration: std::time::Duration) {
+    histogram.observe(duration.as_secs_f64());
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("farmgate")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn every_named_series_is_registered_and_no_other() {
+        let metrics = Metrics::new().unwrap();
+        metrics.requests.with_label_values(&["r", "GET", "200"]).inc();
+        metrics.request_seconds.with_label_values(&["r", "hit"]).observe(0.1);
+        metrics.cache.lookups.with_label_values(&["r", "hit"]).inc();
+        metrics.cache.fills.with_label_values(&["r", "miss", "stored"]).inc();
+        metrics.cache.fill_seconds.with_label_values(&["r"]).observe(0.1);
+        metrics.cache.prewarm_last_success.with_label_values(&["r"]).set(1);
+        metrics.upstream.attempts.with_label_values(&["p", "answered"]).inc();
+        metrics.upstream.seconds.with_label_values(&["p"]).observe(0.1);
+        metrics.upstream.in_flight.with_label_values(&["p"]).set(1);
+        metrics.upstream.peer_up.with_label_values(&["p", "a"]).set(1);
+        metrics.config.reloads.with_label_values(&["success"]).inc();
+        let families = metrics.registry.gather();
+        let names: Vec<&str> = families.iter().map(prometheus::proto::MetricFamily::name).collect();
+        assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn every_refusal_code_is_there_before_the_first_refusal() {
+        let text = String::from_utf8(Metrics::new().unwrap().render().unwrap()).unwrap();
+        for code in Refusal::CODES {
+            assert!(text.contains(&format!("farmgate_refusals_total{{code=\"{code}\"}} 0")));
+        }
+    }
+}
