@@ -13,3 +13,11 @@ pub mod metrics;
 pub mod ratelimit;
 pub mod tls;
 pub mod upstream;
+
+pub mod route;
+
+pub mod answer;
+pub mod snapshot;
+pub mod state;
+
+pub mod admission;

@@ -1,0 +1,197 @@
+//! What does an upstream's complete answer become?
+//!
+//! Pure: the route's rules, the answer and the request that caused it in, an [`Outcome`] out. Here
+//! the envelope is written, once for all who will get the answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+
+use crate::cache::object::{Object, Validators, Variance, strong_etag};
+use crate::cache::outcome::Outcome;
+use crate::cache::policy::{Policy, Verdict, Windows, judge};
+use crate::clock::Now;
+use crate::envelope::{self, Kind};
+use crate::refusal::Refusal;
+use crate::route::Route;
+
+/// Fields that describe a connection or one hop, not the answer (RFC 9110, section 7.6.1), and
+/// those that the gateway writes itself.
+const DROPPED: [HeaderName; 10] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::CONTENT_LENGTH,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::PROXY_AUTHENTICATE,
+    header::AGE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// The request that an answer belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// Brings an upstream's answer into the form in which it leaves, and decides whether it is kept.
+#[must_use]
+pub fn shape(
+    route: &Route,
+    asked: Asked<'_>,
+    head: &ResponseHeader,
+    body: &Bytes,
+    now: Now,
+) -> Outcome {
+    let Some(wrapped) = wrap(route, head, body) else {
+        return Outcome::Refused(Refusal::UpstreamInvalid);
+    };
+    let Some(object) = object(route, asked, head, &wrapped, now) else {
+        return Outcome::Refused(Refusal::Internal);
+    };
+    let Some(policy) = route.cache.as_ref().filter(|_| route.caches(asked.method)) else {
+        return Outcome::Given(Arc::new(object));
+    };
+    settle(policy, object, head, &wrapped, now)
+}
+
+/// A stored answer that the upstream confirmed with a 304.
+#[must_use]
+pub fn confirm(policy: &Policy, stored: &Object, now: Now) -> Outcome {
+    Outcome::Stored(Arc::new(stored.confirmed(Windows::open(policy, now.wall))))
+}
+
+struct Wrapped {
+    status: StatusCode,
+    body: Bytes,
+    /// The envelope's content type; `None` when the body is the upstream's own.
+    content_type: Option<&'static str>,
+    /// The upstream says that it failed, by its status or inside its own envelope.
+    success: bool,
+}
+
+/// `None` when the body is called JSON and is none.
+fn wrap(route: &Route, head: &ResponseHeader, body: &Bytes) -> Option<Wrapped> {
+    let plain = Wrapped {
+        status: head.status,
+        body: body.clone(),
+        content_type: None,
+        success: !head.status.is_client_error() && !head.status.is_server_error(),
+    };
+    let Some(rule) = route.envelope else { return Some(plain) };
+    let encoded = head.headers.get(header::CONTENT_ENCODING);
+    if !rule.fits(body.len()) || encoded.is_some_and(|coding| coding != "identity") {
+        return Some(plain);
+    }
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let wrapped = envelope::wrap(rule, head.status, content_type, body);
+    match wrapped.kind {
+        Kind::Invalid => None,
+        Kind::PassedThrough => Some(plain),
+        Kind::Wrapped | Kind::Reformed | Kind::Empty | Kind::Text => Some(Wrapped {
+            status: wrapped.status,
+            content_type: wrapped.content_type(),
+            success: wrapped.success,
+            body: wrapped.body,
+        }),
+    }
+}
+
+fn object(
+    route: &Route,
+    asked: Asked<'_>,
+    head: &ResponseHeader,
+    wrapped: &Wrapped,
+    now: Now,
+) -> Option<Object> {
+    let mut out = ResponseHeader::build(wrapped.status, Some(head.headers.len() + 2)).ok()?;
+    let named = connection_names(&head.headers);
+    for (name, value) in &head.headers {
+        if !DROPPED.contains(name) && !named.contains(name) {
+            out.append_header(name.clone(), value.clone()).ok()?;
+        }
+    }
+    if let Some(content_type) = wrapped.content_type {
+        out.insert_header(header::CONTENT_TYPE, content_type).ok()?;
+        out.remove_header(&header::CONTENT_ENCODING);
+    }
+    if !bodiless(wrapped.status) {
+        out.insert_header(header::CONTENT_LENGTH, wrapped.body.len()).ok()?;
+    }
+    let changed = wrapped.content_type.is_some();
+    if changed || !head.headers.contains_key(header::ETAG) {
+        out.remove_header(&header::ETAG);
+        if wrapped.status == StatusCode::OK
+            && route.cache.is_some()
+            && let Some(etag) = strong_etag(&wrapped.body)
+        {
+            out.insert_header(header::ETAG, etag).ok()?;
+        }
+    }
+    let variance = Variance::of(&head.headers, asked.headers).unwrap_or_default();
+    Some(Object {
+        head: out,
+        body: wrapped.body.clone(),
+        windows: closed(now),
+        validators: Validators::of(&head.headers),
+        variance,
+    })
+}
+
+fn settle(
+    policy: &Policy,
+    object: Object,
+    head: &ResponseHeader,
+    wrapped: &Wrapped,
+    now: Now,
+) -> Outcome {
+    let status = head.status;
+    let personal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let verdict = judge(policy, status, &head.headers, now.wall);
+    match verdict {
+        Verdict::Failure => Outcome::Failed(Arc::new(object)),
+        Verdict::Store(windows)
+            if object.body.len() <= policy.object_bytes_max
+                && (wrapped.success || head.status.is_client_error()) =>
+        {
+            Outcome::Stored(Arc::new(Object { windows, ..object }))
+        }
+        Verdict::Uncacheable("private" | "set_cookie") => Outcome::Personal(Arc::new(object)),
+        Verdict::Store(_) | Verdict::Uncacheable(_) if personal => {
+            Outcome::Personal(Arc::new(object))
+        }
+        Verdict::Store(_) | Verdict::Uncacheable(_) => Outcome::Given(Arc::new(object)),
+    }
+}
+
+/// Windows of an answer that is not kept.
+fn closed(now: Now) -> Windows {
+    Windows {
+        stored_at: now.wall,
+        fresh_until: now.wall,
+        stale_until: now.wall,
+        error_until: now.wall,
+    }
+}
+
+fn bodiless(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Fields that `Connection` names are for one hop too.
+fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value: &HeaderValue| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .collect()
+}

@@ -1,0 +1,226 @@
+//! What the configuration says, compiled: immutable, and swapped as a whole.
+//!
+//! [`compile`] parses rather than checks: once a [`Snapshot`] exists, nothing in it can be wrong.
+
+mod identity;
+mod pools;
+mod routes;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::config::gateway::{ServerConfig, StatusConfig};
+use crate::config::scalar::Network;
+use crate::config::sources::Sources;
+use crate::config::{ConfigFault, closest};
+use crate::envelope::StatusForm;
+use crate::ratelimit::ShieldLimits;
+use crate::route::RouteTable;
+use crate::tls::TlsFiles;
+use crate::upstream::Pools;
+
+/// The snapshot that serves now; a request takes it once, at its beginning.
+pub type Live = Arc<ArcSwap<Snapshot>>;
+
+/// One compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the configurations that served, from 1.
+    pub generation: u64,
+    /// Which request goes where.
+    pub routes: RouteTable,
+    /// The form of the gateway's own answers where no route is known.
+    pub status_form: StatusForm,
+    /// What is asked of a client before anything else.
+    pub downstream: Downstream,
+    /// What one address may do.
+    pub shield: ShieldLimits,
+    /// Most refreshes at once.
+    pub refreshes_max: usize,
+    /// What only a restart can change.
+    pub restart: RestartOnly,
+}
+
+/// What is asked of a client before anything else.
+#[derive(Clone, Debug)]
+pub struct Downstream {
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Most header fields.
+    pub header_count_max: usize,
+    /// Most bytes of header fields.
+    pub header_bytes_max: usize,
+    /// How long an idle connection is kept.
+    pub keepalive_timeout: Duration,
+    /// How long one write may take.
+    pub write_timeout: Duration,
+}
+
+/// What Pingora cannot change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartOnly {
+    /// Addresses that take clients.
+    pub listeners: Vec<Listener>,
+    /// The private listener.
+    pub admin: SocketAddr,
+    /// Threads and process-wide time limits.
+    pub server: ServerConfig,
+    /// How long a client may take for one request head.
+    pub head_timeout: Duration,
+    /// Budget of the store in bytes.
+    pub cache_bytes_max: usize,
+    /// Most principals counted.
+    pub principals_max: usize,
+    /// Most nonces remembered.
+    pub nonces_max: usize,
+}
+
+/// One address that takes clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its files, when it speaks TLS.
+    pub tls: Option<TlsFiles>,
+}
+
+impl RestartOnly {
+    /// The sections of the file in which `new` differs.
+    #[must_use]
+    pub fn differences(&self, new: &Self) -> Vec<&'static str> {
+        let compared = [
+            ("listeners", self.listeners != new.listeners),
+            ("admin", self.admin != new.admin),
+            ("server", self.server != new.server),
+            ("downstream.head_timeout", self.head_timeout != new.head_timeout),
+            ("cache.memory", self.cache_bytes_max != new.cache_bytes_max),
+            ("limits.principals_max", self.principals_max != new.principals_max),
+            ("auth.hmac.nonces_max", self.nonces_max != new.nonces_max),
+        ];
+        compared.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+}
+
+impl Snapshot {
+    /// The client's address: the peer's, or, when the peer is a trusted proxy, the last address in
+    /// `X-Forwarded-For` that is none.
+    #[must_use]
+    pub fn client_address(&self, peer: IpAddr, forwarded_for: &[&str]) -> IpAddr {
+        let trusts = |address| {
+            self.downstream.trusted_proxies.iter().any(|network| network.contains(address))
+        };
+        if !trusts(peer) {
+            return peer;
+        }
+        let mut client = peer;
+        for hop in forwarded_for.iter().rev().flat_map(|value| value.rsplit(',')) {
+            let Ok(address) = hop.trim().parse() else { return client };
+            client = address;
+            if !trusts(address) {
+                return client;
+            }
+        }
+        client
+    }
+}
+
+/// Compiles what was read, or lists everything that is wrong with it.
+///
+/// # Errors
+///
+/// Every fault, in the order of the files.
+pub fn compile(
+    sources: &Sources,
+    pools: &Pools,
+    generation: u64,
+) -> Result<Snapshot, Vec<ConfigFault>> {
+    let mut faults = Vec::new();
+    let config = &sources.gateway.value;
+    let verifiers = identity::compile(sources, &mut faults);
+    let compiled_pools = pools::compile(sources, pools, &mut faults);
+    let routes = routes::compile(sources, &verifiers, &compiled_pools, &mut faults);
+    let restart = restart_only(sources, &mut faults);
+    if !faults.is_empty() {
+        faults.sort_by(|one, other| {
+            (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column))
+        });
+        return Err(faults);
+    }
+    let shield = config.limits.shield.clone();
+    Ok(Snapshot {
+        generation,
+        routes: RouteTable::new(routes),
+        status_form: status_form(config.envelope.status),
+        downstream: Downstream {
+            trusted_proxies: config.downstream.trusted_proxies.clone(),
+            header_count_max: config.downstream.header_count_max,
+            header_bytes_max: config.downstream.header_bytes_max.bytes(),
+            keepalive_timeout: config.downstream.keepalive_timeout.duration(),
+            write_timeout: config.downstream.write_timeout.duration(),
+        },
+        shield: ShieldLimits {
+            requests_per_second_max: Some(shield.requests_per_second_max),
+            in_flight_max: Some(shield.in_flight_max),
+        },
+        refreshes_max: config.cache.refreshes_max,
+        restart,
+    })
+}
+
+fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly {
+    let source = &sources.gateway;
+    let config = &source.value;
+    let admin = config.admin.address.socket_address();
+    if config.listeners.is_empty() {
+        source.report(faults, "listeners", "name at least one address, as `- address: 0.0.0.0:80`");
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let path = format!("listeners[{index}].address");
+        let address = listener.address.socket_address();
+        if address == admin || listeners.iter().any(|other| other.address == address) {
+            let problem = format!("{address} is taken by another listener; give each its own");
+            source.report(faults, &path, problem);
+        }
+        let tls = listener.tls.as_ref().map(|tls| TlsFiles {
+            certificate: sources.base.join(&tls.certificate_file),
+            key: sources.base.join(&tls.key_file),
+        });
+        listeners.push(Listener { address, tls });
+    }
+    if !(1..=256).contains(&config.server.worker_threads) {
+        source.report(faults, "server.worker_threads", "write a number from 1 to 256");
+    }
+    RestartOnly {
+        listeners,
+        admin,
+        server: config.server.clone(),
+        head_timeout: config.downstream.head_timeout.duration(),
+        cache_bytes_max: config.cache.memory.bytes(),
+        principals_max: config.limits.principals_max,
+        nonces_max: config.auth.hmac.as_ref().map_or(1, |hmac| hmac.nonces_max),
+    }
+}
+
+fn status_form(config: StatusConfig) -> StatusForm {
+    match config {
+        StatusConfig::Text => StatusForm::Text,
+        StatusConfig::Integer => StatusForm::Integer,
+    }
+}
+
+/// "there is no pool "wether"; did you mean "weather"?", or which names there are.
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    if let Some(close) = closest(name, known.clone()) {
+        return format!("there is no {what} \"{name}\"; did you mean \"{close}\"?");
+    }
+    let mut names: Vec<&str> = known.take(20).collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        return format!("there is no {what} \"{name}\", and no other; define it first");
+    }
+    format!("there is no {what} \"{name}\"; there are: {}", names.join(", "))
+}

@@ -1,0 +1,93 @@
+//! What outlives a reload: everything that counts, remembers or keeps.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::auth::NonceMemory;
+use crate::cache::flight::Flights;
+use crate::cache::outcome::Outcome;
+use crate::cache::store::Store;
+use crate::clock::Now;
+use crate::metrics::Metrics;
+use crate::ratelimit::{Buckets, Shield};
+use crate::snapshot::{RestartOnly, Snapshot};
+use crate::upstream::Pools;
+
+/// The stores of the process.
+pub struct State {
+    /// What the operator sees.
+    pub metrics: Metrics,
+    /// Answers. It is never dropped: Pingora wants it to outlive everything.
+    pub store: &'static Store,
+    /// Fetches under way.
+    pub flights: Arc<Flights<Outcome>>,
+    /// Exact counts by principal.
+    pub buckets: Buckets,
+    /// Estimates by address.
+    pub shield: Shield,
+    /// Nonces of signed requests.
+    pub nonces: NonceMemory,
+    /// What is known of the pools.
+    pub pools: Arc<Pools>,
+    /// Whether the process reports ready.
+    ready: AtomicBool,
+}
+
+impl State {
+    /// Empty stores of the sizes that the first configuration asks for.
+    ///
+    /// # Errors
+    ///
+    /// When the metrics cannot be registered, which a test rules out.
+    pub fn new(sizes: &RestartOnly, pools: Arc<Pools>, now: Now) -> prometheus::Result<Arc<Self>> {
+        let metrics = Metrics::new()?;
+        let bytes_max = sizes.cache_bytes_max;
+        metrics.cache.bytes_max.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
+        let principals_max = NonZeroUsize::new(sizes.principals_max).unwrap_or(NonZeroUsize::MIN);
+        Ok(Arc::new(Self {
+            metrics,
+            store: Box::leak(Box::new(Store::new(bytes_max))),
+            flights: Arc::default(),
+            buckets: Buckets::new(principals_max, now),
+            shield: Shield::new(),
+            nonces: NonceMemory::new(sizes.nonces_max),
+            pools,
+            ready: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether the process reports ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Says whether the process reports ready.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+        self.metrics.ready.set(i64::from(ready));
+    }
+
+    /// Brings the gauges up to date with what they measure, before they are read: what the stores
+    /// hold, and how the pools of `snapshot` are.
+    pub fn measure(&self, snapshot: &Snapshot, now: Now) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let upstream = &self.metrics.upstream;
+        upstream.peer_up.reset();
+        upstream.in_flight.reset();
+        for pool in snapshot.routes.iter().map(|route| &route.pool) {
+            upstream.in_flight.with_label_values(&[&pool.name]).set(gauge(pool.state.in_flight()));
+            for peer in pool.peers() {
+                let up = pool.state.is_up(peer.address, now.instant);
+                let labels = [pool.name.as_str(), &peer.address.to_string()];
+                upstream.peer_up.with_label_values(&labels).set(i64::from(up));
+            }
+        }
+        self.metrics.cache.bytes.set(gauge(self.store.bytes()));
+        self.metrics.cache.objects.set(gauge(self.store.objects()));
+        self.metrics.nonces.set(gauge(self.nonces.entries()));
+        let counted = self.metrics.cache.evictions.get();
+        self.metrics.cache.evictions.inc_by(self.store.evictions().saturating_sub(counted));
+    }
+}
