@@ -21,3 +21,14 @@ pub mod snapshot;
 pub mod state;
 
 pub mod admission;
+
+pub mod reload;
+
+pub mod proxy;
+
+pub mod admin;
+pub mod tasks;
+
+pub mod server;
+
+pub mod cli;

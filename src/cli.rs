@@ -1,0 +1,103 @@
+//! What can be asked on the command line?
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::ConfigFault;
+use crate::reload;
+use crate::server::{self, StartError};
+use crate::upstream::Pools;
+
+/// `EX_CONFIG` of sysexits.h: systemd and scripts tell it from a crash.
+const EXIT_CONFIG: u8 = 78;
+
+/// An edge gateway: admits, limits, caches and wraps what services answer.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway until SIGTERM; SIGHUP reloads the configuration.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "conf/gateway.yaml")]
+        config: PathBuf,
+    },
+    /// Compiles the configuration and lists everything that is wrong with it; exits 78 on faults.
+    Check {
+        /// The configuration file.
+        #[arg(long, default_value = "conf/gateway.yaml")]
+        config: PathBuf,
+    },
+}
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { config } => start(&config),
+        Command::Check { config } => check(&config),
+    }
+}
+
+fn start(config: &Path) -> ExitCode {
+    log_to_stderr();
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Config(faults)) => report(&faults),
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            say(&mut io::stderr(), &format!("farmgate: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(config: &Path) -> ExitCode {
+    match reload::check(config, &Pools::default(), 1) {
+        Ok(snapshot) => {
+            let routes = snapshot.routes.iter().count();
+            say(&mut io::stdout(), &format!("{}: good, {routes} route(s)", config.display()));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => report(&faults),
+    }
+}
+
+fn report(faults: &[ConfigFault]) -> ExitCode {
+    for fault in faults {
+        say(&mut io::stderr(), &fault.to_string());
+    }
+    say(&mut io::stderr(), &format!("{} fault(s); nothing was started", faults.len()));
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// JSON lines; `RUST_LOG` chooses what is logged.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new("info,pingora=warn,pingora_core=warn,pingora_proxy=warn")
+    });
+    let already_set = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_writer(io::stderr)
+        .with_env_filter(filter)
+        .try_init();
+    if already_set.is_err() {
+        say(&mut io::stderr(), "farmgate: logging was set up twice");
+    }
+}
+
+/// A line for a person; when nobody listens any more there is nobody to tell.
+fn say(to: &mut impl Write, line: &str) {
+    let _reader_may_be_gone = writeln!(to, "{line}");
+}

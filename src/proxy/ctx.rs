@@ -1,0 +1,150 @@
+//! What belongs to one request, from its head to its line in the log.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::exchange::{Dispatch, Origin};
+use crate::admission::Charged;
+use crate::auth::Principal;
+use crate::cache::object::Object;
+use crate::clock::Now;
+use crate::ratelimit;
+use crate::refusal::Refusal;
+use crate::route::Route;
+use crate::snapshot::Snapshot;
+use crate::upstream;
+
+/// One request's own values; dropped after its line is logged.
+pub struct Ctx {
+    /// The configuration under which the whole request is served.
+    pub snapshot: Arc<Snapshot>,
+    /// When its head was read.
+    pub started: Now,
+    /// Its id.
+    pub request_id: Arc<str>,
+    /// Whose errand it is.
+    pub origin: Origin,
+    /// The client's address; unknown for requests of the gateway's own.
+    pub client: Option<IpAddr>,
+    /// Its route, once found.
+    pub route: Option<Arc<Route>>,
+    /// Who is calling, once known.
+    pub principal: Option<Principal>,
+    /// The charge to the principal's quota.
+    pub charged: Option<Charged>,
+    /// Counts the request in flight for its address.
+    pub shield: Option<ratelimit::InFlight>,
+    /// The answer that is served from memory.
+    pub pinned: Option<Arc<Object>>,
+    /// What the cache had to do with it.
+    pub cache: CacheResult,
+    /// When the answer must be complete.
+    pub deadline: Option<Instant>,
+    /// The attempts at peers.
+    pub attempts: Attempts,
+    /// The request's body, where it was read to check its signature.
+    pub body: Option<Bytes>,
+    /// Bytes of the request's body that were streamed.
+    pub body_bytes: usize,
+    /// The refusal that answered it.
+    pub refused: Option<&'static str>,
+    /// What only the log is told of a refusal.
+    pub reason: Option<Cow<'static, str>>,
+    /// Where a subrequest leaves why it has no answer.
+    pub failure: Arc<OnceLock<Refusal>>,
+}
+
+/// The attempts of one request at the peers of its pool.
+#[derive(Default)]
+pub struct Attempts {
+    /// Peers that were tried.
+    pub tried: Vec<SocketAddr>,
+    /// When the last attempt began.
+    pub began: Option<Instant>,
+    /// Counts the request in flight at the pool.
+    pub in_flight: Option<upstream::InFlight>,
+}
+
+/// What the cache had to do with an answer: a closed set for logs and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheResult {
+    /// The route keeps nothing, or the request was refused.
+    #[default]
+    None,
+    /// Served fresh.
+    Hit,
+    /// Served stale while it is refreshed.
+    Stale,
+    /// Served stale because the upstream failed.
+    StaleOnError,
+    /// Fetched.
+    Miss,
+    /// Fetched by another request at the same time.
+    Collapsed,
+    /// The failure of a moment ago, without asking again.
+    Remembered,
+}
+
+impl CacheResult {
+    /// The word in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::StaleOnError => "stale_on_error",
+            Self::Miss => "miss",
+            Self::Collapsed => "collapsed",
+            Self::Remembered => "remembered",
+        }
+    }
+}
+
+impl Ctx {
+    /// A request that just arrived.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, started: Now) -> Self {
+        Self {
+            snapshot,
+            started,
+            request_id: Arc::default(),
+            origin: Origin::Client,
+            client: None,
+            route: None,
+            principal: None,
+            charged: None,
+            shield: None,
+            pinned: None,
+            cache: CacheResult::None,
+            deadline: None,
+            attempts: Attempts::default(),
+            body: None,
+            body_bytes: 0,
+            refused: None,
+            reason: None,
+            failure: Arc::default(),
+        }
+    }
+
+    /// Makes this the subrequest of an exchange.
+    pub fn adopt(&mut self, dispatch: &Dispatch) {
+        self.snapshot = dispatch.snapshot.clone();
+        self.request_id = dispatch.request_id.clone();
+        self.origin = dispatch.origin;
+        self.client = dispatch.client;
+        self.route = Some(dispatch.route.clone());
+        self.deadline = Some(dispatch.deadline);
+        self.failure = dispatch.failure.clone();
+    }
+
+    /// The time left until the answer must be complete.
+    #[must_use]
+    pub fn time_left(&self, now: Instant) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+}

@@ -1,0 +1,260 @@
+//! How is one request put to an upstream, and its answer collected whole?
+//!
+//! An exchange is a subrequest inside the process: it runs through the same proxy as a client's
+//! request, with its peers, attempts and header rules, but its answer comes back over a channel
+//! instead of a socket. Only when the body is complete is anything decided about it. That is why a
+//! broken answer can still become a 502, and why all who wait for one key can share one outcome.
+
+use std::io::Cursor;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::{HttpTask, ServerSession};
+use pingora_proxy::SubrequestSpawner;
+use pingora_proxy::subrequest::{BodyMode, Ctx as SubrequestCtx};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::headers;
+use crate::refusal::Refusal;
+use crate::route::Route;
+use crate::snapshot::Snapshot;
+
+/// Whose errand a request is. It comes from the way the request entered, never from a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client waits for it.
+    Client,
+    /// A stored answer turned stale.
+    Revalidation,
+    /// The schedule wants it before anyone asks.
+    Prewarm,
+}
+
+impl Origin {
+    /// The word in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Revalidation => "revalidation",
+            Self::Prewarm => "prewarm",
+        }
+    }
+}
+
+/// What a subrequest must know, because it is not admitted again.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The configuration under which the request was admitted.
+    pub snapshot: Arc<Snapshot>,
+    /// Its route.
+    pub route: Arc<Route>,
+    /// Its id, for the service and the log.
+    pub request_id: Arc<str>,
+    /// Whose errand it is.
+    pub origin: Origin,
+    /// The client's address, when a client caused it.
+    pub client: Option<IpAddr>,
+    /// When the answer must be complete.
+    pub deadline: Instant,
+    /// Why there was no answer, left here by the subrequest.
+    pub failure: Arc<OnceLock<Refusal>>,
+}
+
+impl Dispatch {
+    /// The same errand for another origin, with a deadline and an id of its own.
+    #[must_use]
+    pub fn on_behalf_of(&self, origin: Origin, deadline: Instant) -> Self {
+        Self {
+            origin,
+            deadline,
+            request_id: headers::new_request_id(),
+            failure: Arc::default(),
+            ..self.clone()
+        }
+    }
+}
+
+/// An upstream's answer, complete.
+#[derive(Debug)]
+pub struct Collected {
+    /// Status and header fields as the upstream sent them.
+    pub head: ResponseHeader,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// How an exchange went.
+pub enum Exchanged {
+    /// The body is complete.
+    Whole(Collected),
+    /// The body is longer than was asked to collect; here is what came, and where the rest comes.
+    TooLarge(Overflow),
+}
+
+/// An answer that is too long to collect, still arriving.
+pub struct Overflow {
+    /// Status and header fields as the upstream sent them.
+    pub head: ResponseHeader,
+    /// What was read of the body.
+    pub read: Vec<Bytes>,
+    /// Where the rest arrives.
+    pub rest: Answer,
+}
+
+/// The receiving end of a subrequest; dropped before the end, it ends the subrequest.
+pub struct Answer {
+    tasks: mpsc::Receiver<HttpTask>,
+    /// A closed channel would read as a client that left.
+    _open: mpsc::Sender<HttpTask>,
+    running: JoinHandle<()>,
+    ended: bool,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.running.abort();
+        }
+    }
+}
+
+/// Starts exchanges. It is given the proxy after that was built, since the proxy holds it.
+#[derive(Default)]
+pub struct Exchange {
+    spawner: OnceLock<SubrequestSpawner>,
+}
+
+impl Exchange {
+    /// Gives the proxy that subrequests run through; a second call changes nothing.
+    pub fn attach(&self, spawner: SubrequestSpawner) {
+        let _already_attached = self.spawner.set(spawner);
+    }
+
+    /// Sends `head` and `body` to the dispatch's route and collects the answer.
+    ///
+    /// # Errors
+    ///
+    /// The refusal that the client is to see when there is no complete answer by the deadline.
+    pub async fn run(
+        &self,
+        head: RequestHeader,
+        body: Bytes,
+        dispatch: Dispatch,
+        body_bytes_max: usize,
+    ) -> Result<Exchanged, Refusal> {
+        let failure = dispatch.failure.clone();
+        let deadline = tokio::time::Instant::from_std(dispatch.deadline);
+        let work = async {
+            let answer = self.start(head, body, dispatch).await?;
+            answer.collect(body_bytes_max).await
+        };
+        let exchanged = tokio::time::timeout_at(deadline, work).await;
+        match exchanged {
+            Ok(Some(exchanged)) => Ok(exchanged),
+            Ok(None) => Err(failure.get().cloned().unwrap_or(Refusal::UpstreamBroken)),
+            Err(_elapsed) => Err(Refusal::UpstreamTimeout),
+        }
+    }
+
+    async fn start(
+        &self,
+        mut head: RequestHeader,
+        body: Bytes,
+        dispatch: Dispatch,
+    ) -> Option<Answer> {
+        let body_mode = if body.is_empty() { BodyMode::NoBody } else { BodyMode::ExpectBody };
+        head.remove_header(&header::TRANSFER_ENCODING);
+        head.remove_header(&header::CONTENT_LENGTH);
+        if !body.is_empty() {
+            head.insert_header(header::CONTENT_LENGTH, body.len()).ok()?;
+        }
+        let mut session = ServerSession::new_http1(Box::new(Cursor::new(serialize(&head))));
+        session.read_request().await.ok()?;
+        let context =
+            SubrequestCtx::builder().body_mode(body_mode).user_ctx(Box::new(dispatch)).build();
+        let (subrequest, handle) = self.spawner.get()?.create_subrequest(&session, context);
+        let running = tokio::spawn(async move {
+            subrequest.run().await;
+        });
+        if !body.is_empty() {
+            handle.tx.send(HttpTask::Body(Some(body), true)).await.ok()?;
+        }
+        Some(Answer { tasks: handle.rx, _open: handle.tx, running, ended: false })
+    }
+}
+
+impl Answer {
+    async fn collect(mut self, body_bytes_max: usize) -> Option<Exchanged> {
+        let head = self.head().await?;
+        let mut read = Vec::new();
+        let mut length = 0;
+        while let Some(piece) = self.next_piece().await? {
+            length += piece.len();
+            read.push(piece);
+            if length > body_bytes_max {
+                return Some(Exchanged::TooLarge(Overflow { head, read, rest: self }));
+            }
+        }
+        let body = match <[Bytes; 1]>::try_from(read) {
+            Ok([whole]) => whole,
+            Err(pieces) => pieces.concat().into(),
+        };
+        self.finish();
+        Some(Exchanged::Whole(Collected { head, body }))
+    }
+
+    /// Lets the subrequest end by itself, so that its connection goes back to the pool.
+    pub fn finish(mut self) {
+        tokio::spawn(async move { while self.tasks.recv().await.is_some() {} });
+    }
+
+    /// The final head; interim (1xx) heads are passed over.
+    async fn head(&mut self) -> Option<ResponseHeader> {
+        loop {
+            match self.tasks.recv().await? {
+                HttpTask::Header(head, end) if !head.status.is_informational() => {
+                    self.ended = end;
+                    return Some(*head);
+                }
+                HttpTask::Failed(_) | HttpTask::Done => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// The next piece of the body; `Some(None)` at its end, `None` when it broke off.
+    pub async fn next_piece(&mut self) -> Option<Option<Bytes>> {
+        while !self.ended {
+            match self.tasks.recv().await? {
+                HttpTask::Body(piece, end) | HttpTask::UpgradedBody(piece, end) => {
+                    self.ended = end;
+                    if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
+                        return Some(Some(piece));
+                    }
+                }
+                HttpTask::Done => self.ended = true,
+                HttpTask::Failed(_) => return None,
+                _ => {}
+            }
+        }
+        Some(None)
+    }
+}
+
+/// The head as HTTP/1.1 writes it.
+fn serialize(head: &RequestHeader) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(512);
+    wire.extend_from_slice(head.method.as_str().as_bytes());
+    wire.push(b' ');
+    wire.extend_from_slice(head.raw_path());
+    wire.extend_from_slice(b" HTTP/1.1\r\n");
+    head.header_to_h1_wire(&mut wire);
+    wire.extend_from_slice(b"\r\n");
+    wire
+}

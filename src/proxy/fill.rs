@@ -1,0 +1,235 @@
+//! How does an answer come to be: fetched once, for all who want it?
+//!
+//! A cold miss, a refresh and a pre-warm are the same thing, a flight: one exchange with the
+//! upstream, shaped by the route's rules, stored, and handed to all who wait. They differ in who
+//! waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use pingora::http::RequestHeader;
+
+use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
+use super::headers;
+use crate::answer::{self, Asked};
+use crate::auth::Scheme;
+use crate::cache::flight::{Boarding, Lead};
+use crate::cache::key::Key;
+use crate::cache::object::Object;
+use crate::cache::outcome::Outcome;
+use crate::cache::policy::Policy;
+use crate::clock::Now;
+use crate::metrics::observe;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// How often a request looks for an answer of its own after another's did not fit it.
+const ROUNDS_MAX: usize = 3;
+
+/// Fetches answers.
+pub struct Filler {
+    state: Arc<State>,
+    /// Puts requests to upstreams.
+    pub exchange: Exchange,
+    refreshes: AtomicUsize,
+}
+
+/// One request for an answer that may be shared.
+#[derive(Clone)]
+pub struct Errand {
+    /// Name of the answer.
+    pub key: Key,
+    /// The policy under which it is kept.
+    pub policy: Policy,
+    /// What is sent to the upstream.
+    pub head: Arc<RequestHeader>,
+    /// Route, origin, deadline.
+    pub dispatch: Dispatch,
+    /// How the caller proved who it is.
+    pub scheme: Scheme,
+}
+
+/// An outcome, and whose work it was.
+pub struct Obtained {
+    /// How the fetch ended.
+    pub outcome: Outcome,
+    /// Whether another request's fetch is shared.
+    pub collapsed: bool,
+    /// Whether nothing was fetched at all, because the upstream failed a moment ago.
+    pub remembered: bool,
+}
+
+impl Filler {
+    /// A filler that is given its proxy later, through [`Exchange::attach`].
+    #[must_use]
+    pub fn new(state: Arc<State>) -> Self {
+        Self { state, exchange: Exchange::default(), refreshes: AtomicUsize::new(0) }
+    }
+
+    /// Gets the answer for a client: joins the flight that fetches it, or leads one.
+    pub async fn obtain(self: &Arc<Self>, errand: &Errand) -> Obtained {
+        for _ in 0..ROUNDS_MAX {
+            let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
+            let (outcome, remembered) = match self.state.flights.board(flight, now()) {
+                Boarding::Lead(lead) => {
+                    let outcome = self.take_off(lead, errand.clone()).await;
+                    return Obtained { outcome, collapsed: false, remembered: false };
+                }
+                Boarding::Join(passenger) => (passenger.outcome().await, false),
+                Boarding::Known(outcome) => (Some(outcome), true),
+                Boarding::Full => break,
+            };
+            if let Some(outcome) = outcome.filter(|outcome| fits(outcome, errand)) {
+                return Obtained { outcome, collapsed: !remembered, remembered };
+            }
+            if let Some(object) = self.state.store.find(&errand.key, &errand.head.headers) {
+                let outcome = Outcome::Stored(object);
+                return Obtained { outcome, collapsed: true, remembered: false };
+            }
+        }
+        let outcome = self.fetch(errand).await;
+        Obtained { outcome, collapsed: false, remembered: false }
+    }
+
+    /// Refreshes a stored answer in the background, unless that is under way, failed a moment ago,
+    /// or `refreshes_max` others are under way.
+    pub fn refresh(self: &Arc<Self>, errand: Errand, refreshes_max: usize) {
+        let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
+        let Boarding::Lead(lead) = self.state.flights.board(flight, now()) else { return };
+        let Some(slot) = Slot::take(self, refreshes_max) else {
+            self.state.metrics.cache.refreshes_skipped.inc();
+            return;
+        };
+        let filler = self.clone();
+        tokio::spawn(async move {
+            let _slot = slot;
+            filler.fly(lead, &errand).await;
+        });
+    }
+
+    /// Fetches an answer on schedule and says how that ended; waits if it is being fetched.
+    pub async fn prewarm(self: &Arc<Self>, errand: &Errand) -> Outcome {
+        let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
+        match self.state.flights.board(flight, now()) {
+            Boarding::Lead(lead) => self.fly(lead, errand).await,
+            Boarding::Join(passenger) => {
+                passenger.outcome().await.unwrap_or(Outcome::Refused(Refusal::UpstreamBroken))
+            }
+            Boarding::Known(outcome) => outcome,
+            Boarding::Full => self.fetch(errand).await,
+        }
+    }
+
+    /// Leads a flight that lasts even if the client that caused it leaves.
+    async fn take_off(self: &Arc<Self>, lead: Lead<Outcome>, errand: Errand) -> Outcome {
+        let passenger = lead.passenger();
+        let filler = self.clone();
+        tokio::spawn(async move {
+            filler.fly(lead, &errand).await;
+        });
+        passenger.outcome().await.unwrap_or(Outcome::Refused(Refusal::Internal))
+    }
+
+    async fn fly(&self, lead: Lead<Outcome>, errand: &Errand) -> Outcome {
+        let outcome = self.fetch(errand).await;
+        if let Outcome::Stored(object) = &outcome {
+            self.state.store.put(&errand.key, object.clone());
+        }
+        let worth_remembering = outcome.is_failure() || matches!(outcome, Outcome::TooLarge);
+        let known_until = worth_remembering.then(|| now() + errand.policy.error_for);
+        lead.land(outcome.clone(), known_until);
+        outcome
+    }
+
+    async fn fetch(&self, errand: &Errand) -> Outcome {
+        let began = now();
+        let route = &errand.dispatch.route;
+        let stored = self.state.store.find(&errand.key, &errand.head.headers);
+        let mut head = RequestHeader::clone(&errand.head);
+        if let Some(stored) = &stored {
+            headers::make_conditional(&mut head, &stored.validators);
+        }
+        let bytes_max = route
+            .envelope
+            .map_or(0, |rule| rule.body_bytes_max)
+            .max(errand.policy.object_bytes_max);
+        let dispatch = errand.dispatch.clone();
+        let exchanged = self.exchange.run(head, Bytes::new(), dispatch, bytes_max).await;
+        let outcome = settle(errand, exchanged, stored.as_deref());
+        let metrics = &self.state.metrics;
+        observe(
+            &metrics.cache.fill_seconds.with_label_values(&[&route.name]),
+            now().saturating_duration_since(began),
+        );
+        let origin = errand.dispatch.origin;
+        let labels = [route.name.as_str(), origin.as_str(), outcome.as_str()];
+        metrics.cache.fills.with_label_values(&labels).inc();
+        outcome
+    }
+}
+
+fn settle(
+    errand: &Errand,
+    exchanged: Result<Exchanged, Refusal>,
+    stored: Option<&Object>,
+) -> Outcome {
+    let now = Now::read();
+    match (exchanged, stored) {
+        (Ok(Exchanged::Whole(collected)), Some(stored))
+            if collected.head.status == http::StatusCode::NOT_MODIFIED =>
+        {
+            answer::confirm(&errand.policy, stored, now)
+        }
+        (Ok(Exchanged::Whole(Collected { head, body })), _) => {
+            let asked = Asked { method: &http::Method::GET, headers: &errand.head.headers };
+            answer::shape(&errand.dispatch.route, asked, &head, &body, now)
+        }
+        (Ok(Exchanged::TooLarge(_)), _) => Outcome::TooLarge,
+        (Err(refusal), _) => Outcome::Refused(refusal),
+    }
+}
+
+/// Whether an outcome that another request caused answers this one.
+fn fits(outcome: &Outcome, errand: &Errand) -> bool {
+    match outcome {
+        Outcome::Stored(object) | Outcome::Given(object) | Outcome::Failed(object) => {
+            object.variance.selects(&errand.head.headers)
+        }
+        // Where each principal has answers of its own, who waits is the one it concerns.
+        Outcome::Personal(object) => {
+            !errand.policy.shared
+                && errand.scheme != Scheme::Anonymous
+                && object.variance.selects(&errand.head.headers)
+        }
+        Outcome::Refused(_) | Outcome::TooLarge => true,
+    }
+}
+
+/// One of the refreshes that may run at once.
+struct Slot {
+    filler: Arc<Filler>,
+}
+
+impl Slot {
+    fn take(filler: &Arc<Filler>, refreshes_max: usize) -> Option<Self> {
+        let taken = filler.refreshes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
+            (running < refreshes_max).then_some(running + 1)
+        });
+        taken.ok()?;
+        filler.state.metrics.cache.refreshes_in_flight.inc();
+        Some(Self { filler: filler.clone() })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.filler.refreshes.fetch_sub(1, Ordering::AcqRel);
+        self.filler.state.metrics.cache.refreshes_in_flight.dec();
+    }
+}
+
+fn now() -> Instant {
+    Now::read().instant
+}

@@ -1,0 +1,304 @@
+//! Which header fields go where?
+//!
+//! Pure edits of heads: what a service is told of a request, what a client is told of an answer,
+//! and what a request's head must not look like.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use pingora::http::{RequestHeader, ResponseHeader};
+use rand::Rng;
+
+use super::ctx::{CacheResult, Ctx};
+use crate::cache::object::Validators;
+use crate::clock::Now;
+use crate::ratelimit;
+use crate::snapshot::Downstream;
+
+/// The id of a request, in both directions.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Longest request id that a client may choose.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// What a fetch for the cache, or for the envelope, leaves out of a client's head: conditions and
+/// ranges are answered from the whole answer, codings are the gateway's business, and the rest is
+/// for one hop.
+const NOT_FETCHED: [HeaderName; 14] = [
+    header::ACCEPT_ENCODING,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Where a credential can stand.
+const CREDENTIALS: [HeaderName; 10] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-nc-client-id"),
+    HeaderName::from_static("x-nc-timestamp"),
+    HeaderName::from_static("x-nc-nonce"),
+    HeaderName::from_static("x-nc-signature"),
+    HeaderName::from_static("x-client-id"),
+    HeaderName::from_static("x-timestamp"),
+    HeaderName::from_static("x-nonce"),
+    HeaderName::from_static("x-signature"),
+];
+
+/// The id of a request: the client's when it is well formed, else a new one.
+#[must_use]
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    match given.filter(|id| is_request_id(id)) {
+        Some(id) => id.into(),
+        None => new_request_id(),
+    }
+}
+
+/// 32 random hex digits.
+#[must_use]
+pub fn new_request_id() -> Arc<str> {
+    let random: u128 = rand::thread_rng().r#gen();
+    format!("{random:032x}").into()
+}
+
+fn is_request_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(&byte);
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(plain)
+}
+
+/// Whether a head is larger than the configuration takes.
+#[must_use]
+pub(super) fn is_too_large(headers: &HeaderMap, limits: &Downstream) -> bool {
+    let bytes: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    headers.len() > limits.header_count_max || bytes > limits.header_bytes_max
+}
+
+/// Whether the raw head of an HTTP/1.1 request says twice, and differently, how long its body is
+/// (RFC 9112, section 6.3): Pingora drops the `Content-Length` before anyone can see it.
+#[must_use]
+pub(super) fn has_two_lengths(headers: &HeaderMap, raw_head: &[u8]) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        && raw_head.split(|byte| *byte == b'\n').any(|line| {
+            line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case(b"content-length:"))
+        })
+}
+
+/// The head of a fetch in a client's name: a whole `GET` for its `GET` or `HEAD`, else its method.
+///
+/// `None` when the head cannot be written, which a head that was read rules out.
+#[must_use]
+pub(super) fn fetch_head(client: &RequestHeader, host: &str) -> Option<RequestHeader> {
+    let method = if client.method == Method::HEAD { Method::GET } else { client.method.clone() };
+    let target = client.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut head = RequestHeader::build(method, target.as_bytes(), None).ok()?;
+    let connection_names = connection_names(&client.headers);
+    for (name, value) in &client.headers {
+        if !NOT_FETCHED.contains(name) && !connection_names.contains(name) {
+            head.append_header(name.clone(), value.clone()).ok()?;
+        }
+    }
+    if !head.headers.contains_key(header::HOST) {
+        let named = client.uri.authority().map_or(host, |authority| authority.as_str());
+        head.insert_header(header::HOST, named).ok()?;
+    }
+    Some(head)
+}
+
+/// The head of a fetch that no client caused.
+#[must_use]
+pub(super) fn prewarm_head(target: &str, host: &str) -> Option<RequestHeader> {
+    let mut head = RequestHeader::build(Method::GET, target.as_bytes(), None).ok()?;
+    head.insert_header(header::HOST, host).ok()?;
+    head.insert_header(header::ACCEPT, "*/*").ok()?;
+    Some(head)
+}
+
+/// Asks the upstream whether a stored answer still holds.
+pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators) {
+    if let Some(etag) = &validators.etag {
+        let _etag_was_a_field_already = head.insert_header(header::IF_NONE_MATCH, etag);
+    } else if let Some(date) = &validators.last_modified {
+        let _date_was_a_field_already = head.insert_header(header::IF_MODIFIED_SINCE, date);
+    }
+}
+
+/// What the service is told beside what the client said.
+///
+/// # Errors
+///
+/// When a field cannot be written.
+pub(super) fn tell_upstream(
+    head: &mut RequestHeader,
+    ctx: &Ctx,
+    is_tls: bool,
+) -> pingora::Result<()> {
+    head.insert_header(REQUEST_ID, &*ctx.request_id)?;
+    if ctx.route.as_ref().is_some_and(|route| route.strips_credentials) {
+        for name in &CREDENTIALS {
+            head.remove_header(name);
+        }
+    }
+    let Some(client) = ctx.client else { return Ok(()) };
+    forward_address(head, client)?;
+    if let Some(host) = head.headers.get(header::HOST).cloned() {
+        head.insert_header(FORWARDED_HOST, host)?;
+    }
+    head.insert_header(FORWARDED_PROTO, if is_tls { "https" } else { "http" })
+}
+
+/// The address that was found is the only one that is passed on: a list that a client could have
+/// begun is worth nothing to a service.
+fn forward_address(head: &mut RequestHeader, client: IpAddr) -> pingora::Result<()> {
+    head.insert_header(FORWARDED_FOR, client.to_string())
+}
+
+/// What the client is told beside what the service said.
+///
+/// # Errors
+///
+/// When a field cannot be written.
+pub(super) fn tell_client(head: &mut ResponseHeader, ctx: &Ctx, now: Now) -> pingora::Result<()> {
+    head.insert_header(REQUEST_ID, &*ctx.request_id)?;
+    if ctx.route.as_ref().is_some_and(|route| route.cache.is_some()) {
+        head.insert_header(CACHE_STATUS, cache_status(ctx, now))?;
+    }
+    if let Some(charged) = &ctx.charged {
+        let policy = ratelimit::policy_field(&charged.name, charged.quota);
+        head.insert_header(RATE_LIMIT_POLICY, policy)?;
+        let remaining = ratelimit::remaining_field(&charged.name, &charged.remaining);
+        head.insert_header(RATE_LIMIT, remaining)?;
+    }
+    Ok(())
+}
+
+/// The fields of an answer to a request that is over its quota.
+///
+/// # Errors
+///
+/// When a field cannot be written.
+pub(super) fn tell_limited(
+    head: &mut ResponseHeader,
+    name: &str,
+    quota: ratelimit::Quota,
+    retry_after: ratelimit::RetryAfter,
+) -> pingora::Result<()> {
+    head.insert_header(RATE_LIMIT_POLICY, ratelimit::policy_field(name, quota))?;
+    head.insert_header(RATE_LIMIT, ratelimit::refused_field(name, retry_after))
+}
+
+/// `Cache-Status` (RFC 9211).
+fn cache_status(ctx: &Ctx, now: Now) -> String {
+    let ttl = ctx.pinned.as_ref().map(|object| object.windows.ttl_seconds(now.wall));
+    let ttl = ttl.unwrap_or_default();
+    match ctx.cache {
+        CacheResult::None => "farmgate; fwd=bypass".into(),
+        CacheResult::Hit => format!("farmgate; hit; ttl={ttl}"),
+        CacheResult::Stale => format!("farmgate; hit; ttl={ttl}; detail=refreshing"),
+        CacheResult::StaleOnError => format!("farmgate; hit; ttl={ttl}; detail=upstream-failed"),
+        CacheResult::Miss => "farmgate; fwd=miss".into(),
+        CacheResult::Collapsed => "farmgate; fwd=miss; collapsed".into(),
+        CacheResult::Remembered => "farmgate; hit; detail=failure-remembered".into(),
+    }
+}
+
+fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value: &HeaderValue| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[track_caller]
+    fn check_id(given: &'static str, kept: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static(given));
+        assert_eq!(&*request_id(&headers) == given, kept, "{given}");
+    }
+
+    #[test]
+    fn only_a_well_formed_request_id_is_kept() {
+        check_id("3f2b-7c.A_1:x", true);
+        check_id("", false);
+        check_id("with space", false);
+        check_id("quote\"d", false);
+        check_id(
+            concat!(
+                "0123456789012345678901234567890123456789012345678901234567890123456789",
+                "0123456789012345678901234567890123456789012345678901234567890123456789"
+            ),
+            false,
+        );
+    }
+
+    #[test]
+    fn a_new_request_id_is_32_hex_digits_and_new() {
+        let (one, other) = (new_request_id(), new_request_id());
+        assert_eq!(one.len(), 32);
+        assert!(one.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_fetch_asks_for_the_whole_plain_answer() {
+        let mut client = RequestHeader::build("HEAD", b"/a?b=1", None).unwrap();
+        for (name, value) in [
+            ("host", "a.example"),
+            ("range", "bytes=0-1"),
+            ("if-none-match", "\"x\""),
+            ("accept-encoding", "gzip"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("x-api-key", "k"),
+        ] {
+            client.insert_header(name, value).unwrap();
+        }
+        let head = fetch_head(&client, "a.example").unwrap();
+        assert_eq!(head.method, Method::GET);
+        assert_eq!(head.raw_path(), b"/a?b=1");
+        let mut names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["host", "x-api-key"]);
+    }
+
+    #[test]
+    fn two_lengths_are_seen_in_the_raw_head() {
+        let mut headers = HeaderMap::new();
+        headers.insert("transfer-encoding", HeaderValue::from_static("chunked"));
+        let raw = b"POST / HTTP/1.1\r\nContent-LENGTH: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert!(has_two_lengths(&headers, raw));
+        assert!(!has_two_lengths(
+            &headers,
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ));
+    }
+}

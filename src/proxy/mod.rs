@@ -1,0 +1,240 @@
+//! How does Pingora serve a request with all this?
+//!
+//! [`GatewayProxy`] converts between Pingora's phases and the modules below: each callback calls
+//! one of them and keeps the result. Whether a request may go on is decided in `admission`; what
+//! the gateway answers itself is written in `respond`.
+//!
+//! ```text
+//! client ─ early_request_filter ─ request_filter ─┬─ refused ──────────── respond::refuse
+//!                                                 ├─ pinned ── cache hit ─ response_filter ─ client
+//!                                                 ├─ collected ────────── respond::answer
+//!                                                 └─ streams ─ upstream_peer ─ … ─ response_filter
+//! subrequest of an exchange ─ request_filter ─ upstream_peer ─ … ─ channel to the exchange
+//! ```
+
+pub mod ctx;
+pub mod edge;
+pub mod exchange;
+pub mod fill;
+mod headers;
+mod record;
+mod respond;
+mod serve;
+mod upstream;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Version;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+use pingora_cache::key::CacheKey;
+use pingora_cache::storage::HitHandler;
+use pingora_cache::{CacheMeta, ForcedFreshness};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+pub use headers::new_request_id;
+pub use serve::prewarm_errand;
+
+use crate::admission::Refused;
+use crate::cache::store::Pinned;
+use crate::clock::Now;
+use crate::refusal::Refusal;
+use crate::snapshot::Live;
+use crate::state::State;
+use ctx::Ctx;
+use exchange::Dispatch;
+use fill::Filler;
+use serve::Plan;
+
+/// The gateway, as Pingora sees it.
+pub struct GatewayProxy {
+    live: Live,
+    state: Arc<State>,
+    filler: Arc<Filler>,
+}
+
+impl GatewayProxy {
+    /// A proxy over what is live and what outlives it.
+    #[must_use]
+    pub fn new(live: Live, state: Arc<State>, filler: Arc<Filler>) -> Self {
+        Self { live, state, filler }
+    }
+
+    async fn carry_out(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        plan: std::result::Result<Plan, Box<Refused>>,
+    ) -> Result<bool> {
+        match plan {
+            Ok(Plan::Pinned | Plan::Stream) => return Ok(false),
+            Ok(Plan::Collected(object)) => {
+                respond::answer(session, ctx, &object, Now::read()).await?;
+            }
+            Ok(Plan::Overflow(overflow)) => {
+                respond::overflow(session, ctx, *overflow, Now::read()).await?;
+            }
+            Err(refused) => respond::refuse(session, ctx, &self.state, *refused).await?,
+        }
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for GatewayProxy {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::new(self.live.load_full(), Now::read())
+    }
+
+    /// No modules: answers are compressed never or once, not at each hit.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        edge::head_was_read();
+        if session.subrequest_ctx.is_some() {
+            return Ok(());
+        }
+        let downstream = &ctx.snapshot.downstream;
+        session.set_keepalive(Some(downstream.keepalive_timeout.as_secs().max(1)));
+        session.set_write_timeout(Some(downstream.write_timeout));
+        ctx.request_id = headers::request_id(&session.req_header().headers);
+        self.state.metrics.requests_in_flight.inc();
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let user_ctx = session.subrequest_ctx.as_ref().and_then(|ctx| ctx.user_ctx());
+        if let Some(dispatch) = user_ctx.and_then(|ctx| ctx.downcast_ref::<Dispatch>()) {
+            ctx.adopt(dispatch);
+            return Ok(false);
+        }
+        let plan = self.serve(session, ctx).await;
+        self.carry_out(session, ctx, plan).await
+    }
+
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        if ctx.pinned.is_some() {
+            session.cache.enable(self.state.store, None, None, None, None);
+        }
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, _session: &Session, ctx: &mut Ctx) -> Result<CacheKey> {
+        let mut key = CacheKey::new("", "");
+        if let Some(object) = &ctx.pinned {
+            key.extensions.insert(Pinned(object.clone()));
+        }
+        Ok(key)
+    }
+
+    /// Whether the answer may be served was decided when it was pinned.
+    async fn cache_hit_filter(
+        &self,
+        _session: &mut Session,
+        _meta: &CacheMeta,
+        _hit: &mut HitHandler,
+        _is_fresh: bool,
+        _ctx: &mut Ctx,
+    ) -> Result<Option<ForcedFreshness>> {
+        Ok(Some(ForcedFreshness::ForceFresh))
+    }
+
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        match upstream::enter(ctx) {
+            Ok(()) => Ok(true),
+            Err(refusal) => {
+                self.fail(session, ctx, refusal).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        upstream::peer(session, ctx, Now::read())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        peer: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        upstream::unreachable(&self.state.metrics, ctx, peer, error, Now::read())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        headers::tell_upstream(head, ctx, is_tls)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        upstream::count_body(body, end_of_stream, ctx)
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        head.set_version(Version::HTTP_11);
+        upstream::answered(&self.state.metrics, ctx, Now::read());
+        headers::tell_client(head, ctx, Now::read())
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        let refusal = upstream::refusal_of(error, ctx, Now::read());
+        upstream::failed(&self.state.metrics, ctx);
+        let Some(refusal) = refusal else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        let error_code = refusal.status().as_u16();
+        let written = session.response_written().is_some();
+        let answered = !written && self.fail(session, ctx, refusal).await.is_ok();
+        FailToProxy { error_code, can_reuse_downstream: answered }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {
+        // The access line says what came of it.
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        record::finished(&self.state.metrics, session, error, ctx, Now::read());
+    }
+}
+
+impl GatewayProxy {
+    /// Ends a request that has no answer: a client is told, an exchange is left the reason.
+    async fn fail(&self, session: &mut Session, ctx: &mut Ctx, refusal: Refusal) -> Result<()> {
+        if session.subrequest_ctx.is_some() {
+            let _first_reason_stays = ctx.failure.set(refusal);
+            return Ok(());
+        }
+        let form = ctx.route.as_ref().map_or(ctx.snapshot.status_form, |route| route.status_form);
+        respond::refuse(session, ctx, &self.state, Refused::plain(refusal, form)).await
+    }
+}

@@ -1,0 +1,74 @@
+//! What is left of a request when it is over: one line in the log, and its counts.
+
+use pingora::Error;
+use pingora_proxy::Session;
+
+use super::ctx::Ctx;
+use super::exchange::Origin;
+use crate::clock::Now;
+use crate::metrics::{Metrics, observe};
+
+/// Methods that have a label of their own; a client cannot invent others.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// Counts a request and writes its line. Subrequests are counted where they are fetched.
+pub(super) fn finished(
+    metrics: &Metrics,
+    session: &Session,
+    error: Option<&Error>,
+    ctx: &Ctx,
+    now: Now,
+) {
+    if session.subrequest_ctx.is_some() {
+        if let Some(error) = error {
+            let route = ctx.route.as_ref().map_or("", |route| &route.name);
+            let origin = ctx.origin.as_str();
+            tracing::warn!(route, origin, request_id = &*ctx.request_id, %error, "no answer");
+        }
+        return;
+    }
+    let head = session.req_header();
+    let status = session.response_written().map_or(0, |head| head.status.as_u16());
+    let elapsed = now.instant.saturating_duration_since(ctx.started.instant);
+    let route = ctx.route.as_ref().map_or("none", |route| &route.name);
+    let method = METHODS.iter().find(|known| **known == head.method.as_str());
+    let labels = [route, method.copied().unwrap_or("other"), &status.to_string()];
+    metrics.requests.with_label_values(&labels).inc();
+    metrics.requests_in_flight.dec();
+    let cache = ctx.cache.as_str();
+    observe(&metrics.request_seconds.with_label_values(&[route, cache]), elapsed);
+    if ctx.route.as_ref().is_some_and(|route| route.cache.is_some()) && ctx.refused.is_none() {
+        metrics.cache.lookups.with_label_values(&[route, cache]).inc();
+    }
+    let principal = ctx.principal.as_ref();
+    tracing::info!(
+        target: "access",
+        request_id = &*ctx.request_id,
+        client = ctx.client.map(tracing::field::display),
+        method = head.method.as_str(),
+        host = ctx.host(session),
+        path = head.uri.path(),
+        version = ?head.version,
+        status,
+        bytes = session.body_bytes_sent(),
+        duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        route,
+        scheme = principal.map_or("none", |principal| principal.scheme.as_str()),
+        principal = principal.map(|principal| &*principal.id),
+        cache,
+        peer = ctx.attempts.tried.last().map(tracing::field::display),
+        refused = ctx.refused,
+        reason = ctx.reason.as_deref(),
+        error = error.map(tracing::field::display),
+        generation = ctx.snapshot.generation,
+    );
+    debug_assert_eq!(ctx.origin, Origin::Client, "only subrequests have another origin");
+}
+
+impl Ctx {
+    fn host<'a>(&self, session: &'a Session) -> &'a str {
+        let head = session.req_header();
+        let named = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        named.or_else(|| head.uri.host()).unwrap_or_default()
+    }
+}

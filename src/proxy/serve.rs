@@ -1,0 +1,286 @@
+//! What happens to a client's request: admitted, and then?
+//!
+//! The order of questions, each answered by one module: is the head acceptable, may the address
+//! come in, which route, who is calling and how often, and at last where the answer comes from.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pingora_proxy::Session;
+
+use super::GatewayProxy;
+use super::ctx::{CacheResult, Ctx};
+use super::exchange::{Dispatch, Exchanged, Origin, Overflow};
+use super::fill::{Errand, Obtained};
+use super::headers;
+use crate::admission::{self, Admission, Arrival, Located, Refused};
+use crate::answer::{self, Asked};
+use crate::cache::key::{Key, KeyParts};
+use crate::cache::object::Object;
+use crate::cache::outcome::Outcome;
+use crate::cache::policy::Policy;
+use crate::cache::{self, Lookup};
+use crate::clock::Now;
+use crate::refusal::Refusal;
+
+/// Pingora keeps this much of a body for the upstream after a filter has read it.
+const REPLAYED_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Where the answer to an admitted request comes from.
+pub(super) enum Plan {
+    /// It is in `Ctx::pinned`; Pingora's cache serves it.
+    Pinned,
+    /// It was collected for this request.
+    Collected(Arc<Object>),
+    /// It is too long to collect.
+    Overflow(Box<Overflow>),
+    /// It streams from the upstream.
+    Stream,
+}
+
+impl GatewayProxy {
+    /// Admits a client's request and finds where its answer comes from.
+    pub(super) async fn serve(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+    ) -> Result<Plan, Box<Refused>> {
+        self.greet(session, ctx)?;
+        let admission = self.admit(session, ctx).await?;
+        let Admission { route, host, principal, charged } = admission;
+        ctx.route = Some(route.clone());
+        ctx.charged = charged;
+        ctx.deadline = Some(ctx.started.instant + route.timeout);
+        let principal_key = principal.identity_key();
+        let scheme = principal.scheme;
+        ctx.principal = Some(principal);
+        if !route.collects() {
+            return Ok(Plan::Stream);
+        }
+        let method = session.req_header().method.clone();
+        let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
+        let Some(head) = headers::fetch_head(session.req_header(), &host) else {
+            return Err(refuse(Refusal::Internal));
+        };
+        let dispatch = dispatch(ctx, &route);
+        let Some(policy) = route.cache.as_ref().filter(|_| route.caches(&method)) else {
+            let body = match ctx.body.take() {
+                Some(body) => body,
+                None => read_body(session, route.body_bytes_max).await.map_err(refuse)?,
+            };
+            let bytes_max = route.envelope.map_or(0, |rule| rule.body_bytes_max);
+            let exchanged = self.filler.exchange.run(head, body, dispatch, bytes_max).await;
+            return collected(session, ctx, exchanged).map_err(refuse);
+        };
+        let key = Key::new(&KeyParts {
+            route: &route.name,
+            host: &host,
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            principal: (!policy.shared).then_some(&principal_key),
+        });
+        let policy = policy.clone();
+        let errand = Errand { key, policy, head: Arc::new(head), dispatch, scheme };
+        self.through_cache(ctx, errand).await.map_err(refuse)
+    }
+
+    /// What can be said of a request before its route is known.
+    fn greet(&self, session: &mut Session, ctx: &mut Ctx) -> Result<(), Box<Refused>> {
+        let snapshot = ctx.snapshot.clone();
+        let refuse = |refusal| Box::new(Refused::plain(refusal, snapshot.status_form));
+        let head = session.req_header();
+        let peer = session.client_addr().and_then(|address| address.as_inet());
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+        let forwarded: Vec<&str> = head
+            .headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let client = snapshot.client_address(peer, &forwarded);
+        ctx.client = Some(client);
+        let entered = self.state.shield.admit(snapshot.shield, client);
+        ctx.shield = Some(entered.map_err(|refusal| refuse(refusal.into()))?);
+        if headers::is_too_large(&head.headers, &snapshot.downstream) {
+            return Err(refuse(Refusal::HeadTooLarge));
+        }
+        let is_http1 = session.as_downstream().as_http1().is_some();
+        if is_http1 && headers::has_two_lengths(&head.headers, &session.to_h1_raw()) {
+            session.set_keepalive(None);
+            let why = "The request says twice how long its body is.".into();
+            return Err(refuse(Refusal::BadRequest(why)));
+        }
+        Ok(())
+    }
+
+    async fn admit(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Admission, Box<Refused>> {
+        let located = admission::locate(&ctx.snapshot, session.req_header())?;
+        ctx.route = Some(located.route.clone());
+        check_length(session, &located)?;
+        if located.needs_body(session.req_header()) {
+            let body_bytes_max = signed_body_bytes_max(&located);
+            if !located.route.collects() {
+                session.enable_retry_buffering();
+            }
+            let body = read_body(session, body_bytes_max).await;
+            let form = located.route.status_form;
+            ctx.body = Some(body.map_err(|refusal| Box::new(Refused::plain(refusal, form)))?);
+        }
+        let client = ctx.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let arrival = Arrival {
+            client,
+            head: session.req_header(),
+            body: ctx.body.as_deref().unwrap_or_default(),
+            now: ctx.started,
+        };
+        admission::admit(&self.state, located, &arrival)
+    }
+
+    async fn through_cache(&self, ctx: &mut Ctx, errand: Errand) -> Result<Plan, Refusal> {
+        let now = ctx.started;
+        let found = cache::lookup(self.state.store, &errand.key, &errand.head, now);
+        let on_error = match found {
+            Lookup::Fresh(object) => return Ok(pin(ctx, object, CacheResult::Hit)),
+            Lookup::Stale(object) => {
+                let deadline = now.instant + errand.dispatch.route.timeout;
+                let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
+                let refresh = Errand { dispatch, ..errand };
+                self.filler.refresh(refresh, ctx.snapshot.refreshes_max);
+                return Ok(pin(ctx, object, CacheResult::Stale));
+            }
+            Lookup::Miss(on_error) => on_error,
+        };
+        let deadline = tokio::time::Instant::from_std(errand.dispatch.deadline);
+        let obtained = tokio::time::timeout_at(deadline, self.filler.obtain(&errand)).await;
+        let obtained = obtained.unwrap_or(Obtained {
+            outcome: Outcome::Refused(Refusal::UpstreamTimeout),
+            collapsed: false,
+            remembered: false,
+        });
+        if let Some(object) = on_error.filter(|_| obtained.outcome.is_failure()) {
+            return Ok(pin(ctx, object, CacheResult::StaleOnError));
+        }
+        let result = match (obtained.remembered, obtained.collapsed) {
+            (true, _) => CacheResult::Remembered,
+            (false, true) => CacheResult::Collapsed,
+            (false, false) => CacheResult::Miss,
+        };
+        match obtained.outcome {
+            Outcome::Stored(object)
+            | Outcome::Given(object)
+            | Outcome::Personal(object)
+            | Outcome::Failed(object) => Ok(pin(ctx, object, result)),
+            Outcome::Refused(refusal) => {
+                ctx.cache = result;
+                Err(refusal)
+            }
+            Outcome::TooLarge => {
+                ctx.cache = CacheResult::Miss;
+                Ok(Plan::Stream)
+            }
+        }
+    }
+}
+
+fn pin(ctx: &mut Ctx, object: Arc<Object>, result: CacheResult) -> Plan {
+    ctx.pinned = Some(object);
+    ctx.cache = result;
+    Plan::Pinned
+}
+
+fn collected(
+    session: &Session,
+    ctx: &Ctx,
+    exchanged: Result<Exchanged, Refusal>,
+) -> Result<Plan, Refusal> {
+    let Some(route) = &ctx.route else { return Err(Refusal::Internal) };
+    match exchanged? {
+        Exchanged::TooLarge(overflow) => Ok(Plan::Overflow(Box::new(overflow))),
+        Exchanged::Whole(whole) => {
+            let head = session.req_header();
+            let asked = Asked { method: &head.method, headers: &head.headers };
+            match answer::shape(route, asked, &whole.head, &whole.body, Now::read()) {
+                Outcome::Given(object)
+                | Outcome::Stored(object)
+                | Outcome::Personal(object)
+                | Outcome::Failed(object) => Ok(Plan::Collected(object)),
+                Outcome::Refused(refusal) => Err(refusal),
+                Outcome::TooLarge => Err(Refusal::Internal),
+            }
+        }
+    }
+}
+
+fn dispatch(ctx: &Ctx, route: &Arc<crate::route::Route>) -> Dispatch {
+    Dispatch {
+        snapshot: ctx.snapshot.clone(),
+        route: route.clone(),
+        request_id: ctx.request_id.clone(),
+        origin: Origin::Client,
+        client: ctx.client,
+        deadline: ctx.started.instant + route.timeout,
+        failure: Arc::default(),
+    }
+}
+
+/// A body that says that it is too long is refused before a byte of it is read.
+fn check_length(session: &Session, located: &Located) -> Result<(), Box<Refused>> {
+    let body_bytes_max = located.route.body_bytes_max;
+    let declared = session.req_header().headers.get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > body_bytes_max) {
+        let refusal = Refusal::BodyTooLarge { body_bytes_max };
+        return Err(Box::new(Refused::plain(refusal, located.route.status_form)));
+    }
+    Ok(())
+}
+
+/// On a streaming route Pingora has to hand the body on that was read here.
+fn signed_body_bytes_max(located: &Located) -> usize {
+    let body_bytes_max = located.route.body_bytes_max;
+    if located.route.collects() {
+        body_bytes_max
+    } else {
+        body_bytes_max.min(REPLAYED_BODY_BYTES_MAX)
+    }
+}
+
+async fn read_body(session: &mut Session, body_bytes_max: usize) -> Result<Bytes, Refusal> {
+    let mut body = BytesMut::new();
+    loop {
+        match session.read_request_body().await {
+            Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(None) => return Ok(body.freeze()),
+            Err(_) => {
+                let why = "The request body did not arrive whole.".into();
+                return Err(Refusal::BadRequest(why));
+            }
+        }
+        if body.len() > body_bytes_max {
+            return Err(Refusal::BodyTooLarge { body_bytes_max });
+        }
+    }
+}
+
+/// The errand of a fetch that no client caused.
+pub fn prewarm_errand(
+    policy: &Policy,
+    host: &str,
+    target: &str,
+    dispatch: Dispatch,
+) -> Option<Errand> {
+    let head = headers::prewarm_head(target, host)?;
+    let anonymous = crate::auth::Principal::anonymous();
+    let identity = anonymous.identity_key();
+    let key = Key::new(&KeyParts {
+        route: &dispatch.route.name,
+        host,
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        principal: (!policy.shared).then_some(&identity),
+    });
+    let (policy, head) = (policy.clone(), Arc::new(head));
+    Some(Errand { key, policy, head, dispatch, scheme: anonymous.scheme })
+}

@@ -1,0 +1,161 @@
+//! How is a peer reached, and what does it mean when that fails?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora_proxy::Session;
+
+use super::ctx::Ctx;
+use crate::clock::Now;
+use crate::metrics::{Metrics, observe};
+use crate::refusal::Refusal;
+
+/// When a full pool is worth another try.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Counts the request in at its pool.
+///
+/// # Errors
+///
+/// [`Refusal::Overloaded`] when the pool has as many in flight as it may.
+pub(super) fn enter(ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
+    let Some(route) = &ctx.route else { return Err(Refusal::Internal) };
+    let pool = &route.pool;
+    match pool.state.enter(pool.in_flight_max) {
+        Some(in_flight) => {
+            ctx.attempts.in_flight = Some(in_flight);
+            Ok(())
+        }
+        None => Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
+    }
+}
+
+/// The peer for the next attempt.
+///
+/// # Errors
+///
+/// When every peer was tried.
+pub(super) fn peer(_session: &Session, ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
+    let Some(route) = ctx.route.clone() else {
+        return Error::e_explain(ErrorType::InternalError, "a request without a route");
+    };
+    let pool = &route.pool;
+    let Some(picked) = pool.pick(&ctx.attempts.tried, now.instant) else {
+        return Error::e_explain(ErrorType::ConnectNoRoute, "every peer was tried");
+    };
+    ctx.attempts.tried.push(picked.address);
+    ctx.attempts.began = Some(now.instant);
+    let server_name = pool.tls.as_ref().map(|tls| tls.server_name.clone()).unwrap_or_default();
+    let mut peer = HttpPeer::new(picked.address, pool.tls.is_some(), server_name);
+    let left = ctx.time_left(now.instant).unwrap_or(route.timeout);
+    peer.options.connection_timeout = Some(pool.connect_timeout.min(left));
+    peer.options.total_connection_timeout = Some(pool.connect_timeout.min(left));
+    peer.options.read_timeout = Some(left);
+    peer.options.write_timeout = Some(left);
+    peer.options.idle_timeout = Some(pool.idle_timeout);
+    Ok(Box::new(peer))
+}
+
+/// A peer could not be reached: it is passed over for a while, and another is tried.
+pub(super) fn unreachable(
+    metrics: &Metrics,
+    ctx: &mut Ctx,
+    peer: &HttpPeer,
+    mut error: Box<Error>,
+    now: Now,
+) -> Box<Error> {
+    let Some(route) = &ctx.route else { return error };
+    let pool = &route.pool;
+    metrics.upstream.attempts.with_label_values(&[&pool.name, "unreachable"]).inc();
+    ctx.attempts.began = None;
+    if let Some(address) = peer_address(peer) {
+        pool.state.eject(address, pool.eject_for, now.instant);
+        tracing::warn!(pool = pool.name, peer = %address, %error, "peer is unreachable");
+    }
+    let untried = pool.peers().len() > ctx.attempts.tried.len();
+    error.set_retry(untried && ctx.attempts.tried.len() < pool.attempts_max);
+    error
+}
+
+/// The head of an answer arrived.
+pub(super) fn answered(metrics: &Metrics, ctx: &mut Ctx, now: Now) {
+    let (Some(route), Some(began)) = (&ctx.route, ctx.attempts.began.take()) else { return };
+    let pool = &route.pool;
+    metrics.upstream.attempts.with_label_values(&[&pool.name, "answered"]).inc();
+    let seconds = metrics.upstream.seconds.with_label_values(&[&pool.name]);
+    observe(&seconds, now.instant.saturating_duration_since(began));
+    if let Some(address) = ctx.attempts.tried.last() {
+        pool.state.restore(*address);
+    }
+}
+
+/// An attempt that reached its peer brought no answer.
+pub(super) fn failed(metrics: &Metrics, ctx: &mut Ctx) {
+    if let (Some(route), Some(_)) = (&ctx.route, ctx.attempts.began.take()) {
+        metrics.upstream.attempts.with_label_values(&[&route.pool.name, "failed"]).inc();
+    }
+}
+
+/// Counts a streamed body, and hides Pingora's empty last piece from an HTTP/1.1 upstream, which
+/// would get two ends of one body.
+///
+/// # Errors
+///
+/// When the body is longer than the route takes.
+pub(super) fn count_body(
+    body: &mut Option<Bytes>,
+    end_of_stream: bool,
+    ctx: &mut Ctx,
+) -> Result<()> {
+    ctx.body_bytes += body.as_ref().map_or(0, Bytes::len);
+    if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+        *body = None;
+    }
+    let body_bytes_max = ctx.route.as_ref().map_or(usize::MAX, |route| route.body_bytes_max);
+    if ctx.body_bytes > body_bytes_max {
+        let _first_reason_stays = ctx.failure.set(Refusal::BodyTooLarge { body_bytes_max });
+        return Error::e_explain(ErrorType::HTTPStatus(413), "the request body is too large");
+    }
+    Ok(())
+}
+
+/// What the client is told of an error; `None` when it is the client that is gone.
+pub(super) fn refusal_of(error: &Error, ctx: &Ctx, now: Now) -> Option<Refusal> {
+    if let Some(known) = ctx.failure.get() {
+        return Some(known.clone());
+    }
+    if ctx.time_left(now.instant).is_some_and(|left| left.is_zero()) {
+        return Some(Refusal::UpstreamTimeout);
+    }
+    match (error.etype(), error.esource()) {
+        (
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,
+            ErrorSource::Downstream,
+        ) => None,
+        (_, ErrorSource::Downstream) => {
+            Some(Refusal::BadRequest("The request could not be read.".into()))
+        }
+        (
+            ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::SocketError
+            | ErrorType::BindError
+            | ErrorType::TLSHandshakeFailure
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::InvalidCert,
+            _,
+        ) => Some(Refusal::UpstreamUnavailable),
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, _) => Some(Refusal::UpstreamTimeout),
+        (_, ErrorSource::Upstream) => Some(Refusal::UpstreamBroken),
+        (_, ErrorSource::Internal | ErrorSource::Unset) => Some(Refusal::Internal),
+    }
+}
+
+fn peer_address(peer: &HttpPeer) -> Option<SocketAddr> {
+    peer._address.as_inet().copied()
+}

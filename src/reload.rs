@@ -1,0 +1,282 @@
+//! How does a configuration come into force?
+//!
+//! [`load`] reads the files and everything they point to, [`Reloader::reload`] compiles and
+//! publishes. Nothing else publishes a snapshot: the start, SIGHUP and the check all end here.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::clock::Now;
+use crate::config::gateway::GatewayConfig;
+use crate::config::pool::PoolConfig;
+use crate::config::scalar::{Secret, SecretRef};
+use crate::config::sources::{Source, Sources};
+use crate::config::{ConfigFault, Document};
+use crate::snapshot::{self, Live, Snapshot};
+use crate::state::State;
+use crate::tls;
+use crate::upstream::Pools;
+
+/// Most pool files in `upstreams/`.
+const POOL_FILES_MAX: usize = 256;
+
+/// Publishes configurations, one at a time.
+pub struct Reloader {
+    file: PathBuf,
+    live: Live,
+    state: Arc<State>,
+    last: Mutex<LastReload>,
+}
+
+/// How the last reload ended, for the admin listener.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LastReload {
+    /// Number of the configuration that serves.
+    pub generation: u64,
+    /// Whether the last reload took.
+    pub success: bool,
+    /// When it was tried, in seconds since 1970.
+    pub at_unix_seconds: i64,
+    /// What was wrong with it, each with its position.
+    pub faults: Vec<String>,
+    /// What was changed and only a restart can bring into force.
+    pub needs_restart: Vec<&'static str>,
+}
+
+impl Reloader {
+    /// A reloader for a configuration that serves already.
+    #[must_use]
+    pub fn new(file: PathBuf, live: Live, state: Arc<State>, now: Now) -> Self {
+        let generation = live.load().generation;
+        state.metrics.config.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        let last = LastReload {
+            generation,
+            success: true,
+            at_unix_seconds: now.unix_seconds(),
+            ..LastReload::default()
+        };
+        Self { file, live, state, last: Mutex::new(last) }
+    }
+
+    /// Reads, compiles and publishes. When anything is wrong the old configuration keeps serving.
+    pub fn reload(&self, now: Now) -> LastReload {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.live.load_full();
+        let compiled = check(&self.file, &self.state.pools, old.generation + 1);
+        let metrics = &self.state.metrics;
+        metrics.config.last_reload_success.set(i64::from(compiled.is_ok()));
+        let result = if compiled.is_ok() { "success" } else { "refused" };
+        metrics.config.reloads.with_label_values(&[result]).inc();
+        *last = match compiled {
+            Ok(new) => self.publish(&old, new, now),
+            Err(faults) => refused(&old, &faults, now),
+        };
+        last.clone()
+    }
+
+    /// How the last reload ended.
+    #[must_use]
+    pub fn last(&self) -> LastReload {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, old: &Snapshot, new: Snapshot, now: Now) -> LastReload {
+        let generation = new.generation;
+        let needs_restart = old.restart.differences(&new.restart);
+        self.live.store(Arc::new(new));
+        self.state.metrics.config.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        tracing::info!(generation, ?needs_restart, "configuration reloaded");
+        LastReload {
+            generation,
+            success: true,
+            at_unix_seconds: now.unix_seconds(),
+            faults: Vec::new(),
+            needs_restart,
+        }
+    }
+}
+
+fn refused(old: &Snapshot, faults: &[ConfigFault], now: Now) -> LastReload {
+    for fault in faults {
+        tracing::error!(%fault, "configuration fault");
+    }
+    let generation = old.generation;
+    let count = faults.len();
+    tracing::error!(generation, count, "reload refused; the old configuration keeps serving");
+    LastReload {
+        generation,
+        success: false,
+        at_unix_seconds: now.unix_seconds(),
+        faults: faults.iter().map(ToString::to_string).collect(),
+        needs_restart: Vec::new(),
+    }
+}
+
+/// Reads and compiles without publishing.
+///
+/// # Errors
+///
+/// Every fault that was found in any of the files.
+pub fn check(file: &Path, pools: &Pools, generation: u64) -> Result<Snapshot, Vec<ConfigFault>> {
+    let (sources, mut faults) = load(file);
+    let Some(sources) = sources else { return Err(faults) };
+    match snapshot::compile(&sources, pools, generation) {
+        Ok(snapshot) if faults.is_empty() => {
+            check_certificates(&sources, &snapshot, &mut faults);
+            if faults.is_empty() { Ok(snapshot) } else { Err(faults) }
+        }
+        Ok(_) => Err(faults),
+        Err(more) => {
+            faults.extend(more);
+            faults.sort_by(|one, other| {
+                (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column))
+            });
+            Err(faults)
+        }
+    }
+}
+
+/// Reads `gateway.yaml`, the pools' files, the secrets and the peers' addresses.
+///
+/// There are sources as long as `gateway.yaml` could be decoded at all, faults or not, so that the
+/// faults of the whole can be found at once.
+#[must_use]
+pub fn load(file: &Path) -> (Option<Sources>, Vec<ConfigFault>) {
+    let mut faults = Vec::new();
+    let Some(gateway) = read::<GatewayConfig>(file, &mut faults) else { return (None, faults) };
+    let base = file.parent().unwrap_or(Path::new("."));
+    let secrets = secrets(&gateway, base, &mut faults);
+    let (pools, broken_pools) = pools(&gateway, base, &mut faults);
+    let addresses = addresses(&pools, &mut faults);
+    (
+        Some(Sources { base: base.to_owned(), gateway, pools, broken_pools, secrets, addresses }),
+        faults,
+    )
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    file: &Path,
+    faults: &mut Vec<ConfigFault>,
+) -> Option<Source<T>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            faults.push(ConfigFault::of_file(file, format!("cannot be read: {error}")));
+            return None;
+        }
+    };
+    let mut document = match Document::parse(file, &text) {
+        Ok(document) => document,
+        Err(fault) => {
+            faults.push(fault);
+            return None;
+        }
+    };
+    let (value, found) = document.decode();
+    faults.extend(found);
+    Some(Source { value: value?, document })
+}
+
+fn secrets(
+    gateway: &Source<GatewayConfig>,
+    base: &Path,
+    faults: &mut Vec<ConfigFault>,
+) -> BTreeMap<String, Secret> {
+    let auth = &gateway.value.auth;
+    let mut references: Vec<(String, &SecretRef)> = Vec::new();
+    if let Some(jwt) = &auth.jwt {
+        references.push(("auth.jwt.secret".into(), &jwt.secret));
+    }
+    for (client_index, client) in auth.hmac.iter().flat_map(|hmac| &hmac.clients).enumerate() {
+        for (index, secret) in client.secrets.iter().enumerate() {
+            let path = format!("auth.hmac.clients[{client_index}].secrets[{index}]");
+            references.push((path, secret));
+        }
+    }
+    let mut secrets = BTreeMap::new();
+    for (path, reference) in references {
+        match reference.resolve(base) {
+            Ok(secret) => {
+                secrets.insert(path, secret);
+            }
+            Err(problem) => gateway.report(faults, &path, problem),
+        }
+    }
+    secrets
+}
+
+fn pools(
+    gateway: &Source<GatewayConfig>,
+    base: &Path,
+    faults: &mut Vec<ConfigFault>,
+) -> (BTreeMap<String, Source<PoolConfig>>, Vec<String>) {
+    let folder = base.join(&gateway.value.upstreams_dir);
+    let mut pools = BTreeMap::new();
+    let mut broken = Vec::new();
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let problem = format!("cannot read the folder {}: {error}", folder.display());
+            gateway.report(faults, "upstreams_dir", problem);
+            return (pools, broken);
+        }
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"))
+        .collect();
+    files.sort();
+    if files.len() > POOL_FILES_MAX {
+        let problem = format!("holds {} files; at most {POOL_FILES_MAX} are read", files.len());
+        gateway.report(faults, "upstreams_dir", problem);
+        files.truncate(POOL_FILES_MAX);
+    }
+    for file in files {
+        let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        match read(&file, faults) {
+            Some(source) => {
+                pools.insert(name.to_owned(), source);
+            }
+            None => broken.push(name.to_owned()),
+        }
+    }
+    (pools, broken)
+}
+
+fn addresses(
+    pools: &BTreeMap<String, Source<PoolConfig>>,
+    faults: &mut Vec<ConfigFault>,
+) -> BTreeMap<(String, usize), SocketAddr> {
+    let mut addresses = BTreeMap::new();
+    for (name, source) in pools {
+        for (index, peer) in source.value.peers.iter().enumerate() {
+            let found = peer.address.socket_address().or_else(|| {
+                (peer.address.host(), peer.address.port()).to_socket_addrs().ok()?.next()
+            });
+            match found {
+                Some(address) => {
+                    addresses.insert((name.clone(), index), address);
+                }
+                None => {
+                    let problem = format!("the host \"{}\" does not resolve", peer.address.host());
+                    source.report(faults, &format!("peers[{index}].address"), problem);
+                }
+            }
+        }
+    }
+    addresses
+}
+
+fn check_certificates(sources: &Sources, snapshot: &Snapshot, faults: &mut Vec<ConfigFault>) {
+    for (index, listener) in snapshot.restart.listeners.iter().enumerate() {
+        let Some(files) = &listener.tls else { continue };
+        if let Err(error) = tls::check(&files.certificate, &files.key) {
+            let path = format!("listeners[{index}].tls");
+            sources.gateway.report(faults, &path, error.to_string());
+        }
+    }
+}

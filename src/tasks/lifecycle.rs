@@ -1,0 +1,95 @@
+//! When is the process ready, and what do its signals do?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::prewarm::Warmer;
+use crate::clock::Now;
+use crate::reload::Reloader;
+use crate::state::State;
+
+/// Warms, reports ready, reloads on SIGHUP, and takes readiness back when it stops.
+pub struct Lifecycle {
+    state: Arc<State>,
+    reloader: Arc<Reloader>,
+    warmer: Warmer,
+    ready_timeout: Duration,
+}
+
+impl Lifecycle {
+    /// The life of a process with these parts.
+    #[must_use]
+    pub fn new(
+        state: Arc<State>,
+        reloader: Arc<Reloader>,
+        warmer: Warmer,
+        ready_timeout: Duration,
+    ) -> Self {
+        Self { state, reloader, warmer, ready_timeout }
+    }
+
+    async fn become_ready(&self, mut warm: watch::Receiver<bool>) {
+        let warmed = timeout(self.ready_timeout, warm.wait_for(|warm| *warm)).await.is_ok();
+        if !warmed {
+            tracing::warn!(timeout = ?self.ready_timeout, "ready before pre-warming was complete");
+        }
+        self.state.set_ready(true);
+        notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+        tracing::info!("ready");
+    }
+
+    async fn reload_on_hangup(&self, mut hangups: Signal) {
+        while hangups.recv().await.is_some() {
+            notify(&[NotifyState::Status("reloading")]);
+            let reloader = self.reloader.clone();
+            let ended = tokio::task::spawn_blocking(move || reloader.reload(Now::read())).await;
+            let status = match ended {
+                Ok(last) if last.success => "serving".to_owned(),
+                Ok(last) => format!("serving; reload refused, {} faults", last.faults.len()),
+                Err(error) => format!("serving; reload failed: {error}"),
+            };
+            notify(&[NotifyState::Status(&status)]);
+        }
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Lifecycle {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let hangups = match signal(SignalKind::hangup()) {
+            Ok(hangups) => hangups,
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP cannot be heard: no reloads");
+                return;
+            }
+        };
+        let (warm, is_warm) = watch::channel(false);
+        tokio::select! {
+            () = self.warmer.run(&self.state.metrics, warm) => {}
+            () = async {
+                self.become_ready(is_warm).await;
+                std::future::pending::<()>().await;
+            } => {}
+            () = self.reload_on_hangup(hangups) => {}
+            _ = shutdown.changed() => {}
+        }
+        self.state.set_ready(false);
+        notify(&[NotifyState::Stopping]);
+        tracing::info!("stopping");
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    // Without systemd there is nobody to tell, and that is no error.
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
