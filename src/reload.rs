@@ -150,10 +150,20 @@ pub fn load(file: &Path) -> (Option<Sources>, Vec<ConfigFault>) {
     let Some(gateway) = read::<GatewayConfig>(file, &mut faults) else { return (None, faults) };
     let base = file.parent().unwrap_or(Path::new("."));
     let secrets = secrets(&gateway, base, &mut faults);
-    let (pools, broken_pools) = pools(&gateway, base, &mut faults);
+    let found = pool_files(&gateway, base, &mut faults);
+    let pools_were_read = found.is_some();
+    let (pools, broken_pools) = read_pools(found.unwrap_or_default(), &mut faults);
     let addresses = addresses(&pools, &mut faults);
     (
-        Some(Sources { base: base.to_owned(), gateway, pools, broken_pools, secrets, addresses }),
+        Some(Sources {
+            base: base.to_owned(),
+            gateway,
+            pools,
+            pools_were_read,
+            broken_pools,
+            secrets,
+            addresses,
+        }),
         faults,
     )
 }
@@ -209,20 +219,19 @@ fn secrets(
     secrets
 }
 
-fn pools(
+/// The files in the folder of the pools; `None` when it cannot be read.
+fn pool_files(
     gateway: &Source<GatewayConfig>,
     base: &Path,
     faults: &mut Vec<ConfigFault>,
-) -> (BTreeMap<String, Source<PoolConfig>>, Vec<String>) {
+) -> Option<Vec<PathBuf>> {
     let folder = base.join(&gateway.value.upstreams_dir);
-    let mut pools = BTreeMap::new();
-    let mut broken = Vec::new();
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) => {
             let problem = format!("cannot read the folder {}: {error}", folder.display());
             gateway.report(faults, "upstreams_dir", problem);
-            return (pools, broken);
+            return None;
         }
     };
     let mut files: Vec<PathBuf> = entries
@@ -235,6 +244,16 @@ fn pools(
         gateway.report(faults, "upstreams_dir", problem);
         files.truncate(POOL_FILES_MAX);
     }
+    Some(files)
+}
+
+/// The pools by name, and the names of those that cannot be read.
+fn read_pools(
+    files: Vec<PathBuf>,
+    faults: &mut Vec<ConfigFault>,
+) -> (BTreeMap<String, Source<PoolConfig>>, Vec<String>) {
+    let mut pools = BTreeMap::new();
+    let mut broken = Vec::new();
     for file in files {
         let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else { continue };
         match read(&file, faults) {

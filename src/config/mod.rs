@@ -2,6 +2,7 @@
 
 pub mod gateway;
 pub mod pool;
+pub mod route;
 pub mod scalar;
 pub mod sources;
 

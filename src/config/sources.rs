@@ -19,12 +19,22 @@ pub struct Sources {
     pub gateway: Source<GatewayConfig>,
     /// The files of the pools, by name.
     pub pools: BTreeMap<String, Source<PoolConfig>>,
+    /// Whether the folder of the pools was read; if not, that alone is the fault to tell.
+    pub pools_were_read: bool,
     /// Names of pool files that could not be read, so that routes to them are no second fault.
     pub broken_pools: Vec<String>,
     /// Secrets by the path of their reference in `gateway.yaml`.
     pub secrets: BTreeMap<String, Secret>,
     /// Addresses by pool and number of the peer.
     pub addresses: BTreeMap<(String, usize), SocketAddr>,
+}
+
+impl Sources {
+    /// Whether a pool of this name may be missing only because of a fault that is already told.
+    #[must_use]
+    pub fn is_broken_pool(&self, name: &str) -> bool {
+        !self.pools_were_read || self.broken_pools.iter().any(|broken| broken == name)
+    }
 }
 
 /// One file: its value, and where everything stands in it.

@@ -181,7 +181,10 @@ fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly
     for (index, listener) in config.listeners.iter().enumerate() {
         let path = format!("listeners[{index}].address");
         let address = listener.address.socket_address();
-        if address == admin || listeners.iter().any(|other| other.address == address) {
+        let admin_is_known = source.document.is_whole("admin");
+        if (admin_is_known && address == admin)
+            || listeners.iter().any(|other| other.address == address)
+        {
             let problem = format!("{address} is taken by another listener; give each its own");
             source.report(faults, &path, problem);
         }

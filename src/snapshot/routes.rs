@@ -9,9 +9,8 @@ use http::uri::PathAndQuery;
 use crate::auth::{AuthRule, Authenticator, Requirement, Scheme, Verifiers};
 use crate::cache::policy::Policy;
 use crate::config::ConfigFault;
-use crate::config::gateway::{
-    CredentialsConfig, GatewayConfig, PrewarmConfig, RouteConfig, SchemeConfig, ShareConfig,
-};
+use crate::config::gateway::{GatewayConfig, ShareConfig};
+use crate::config::route::{CredentialsConfig, PrewarmConfig, RouteConfig, SchemeConfig};
 use crate::config::sources::{Source, Sources};
 use crate::envelope::Rule;
 use crate::ratelimit::Quota;
@@ -110,7 +109,7 @@ impl<'a> Compiler<'a> {
     fn pool(&mut self, path: &str, name: &'a str) -> Option<Arc<Pool>> {
         self.used.pools.insert(name);
         let found = self.pools.get(name).cloned();
-        if found.is_none() && !self.sources.broken_pools.iter().any(|broken| broken == name) {
+        if found.is_none() && !self.sources.is_broken_pool(name) {
             let problem = unknown("pool", name, self.pools.keys().map(String::as_str));
             self.report(path, problem);
         }

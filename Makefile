@@ -1,0 +1,46 @@
+# Everything also works as plain cargo; these targets only put the commands together.
+CARGO ?= cargo
+ARGS ?=
+PROGRAMS = -p farmgate -p weather -p ndvi -p replay
+
+.PHONY: help demo test bench check fmt lint unit doc deny tools clean
+
+help:            ## Show what there is
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+
+demo: tools      ## Run the whole system on loopback and tell its story (ARGS=--once to stop after it)
+	$(CARGO) build $(PROGRAMS) -p demo
+	target/debug/demo $(ARGS)
+
+test: tools fmt lint unit doc deny   ## Formats, lints, tests, documentation
+
+bench: tools     ## Load the gateway beside nginx and Caddy, write bench/results/
+	$(CARGO) build --release -p farmgate -p bench
+	target/release/bench $(ARGS)
+
+fmt:             ## Is everything formatted?
+	$(CARGO) fmt --all -- --check
+
+lint:            ## Does clippy agree?
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+unit:            ## Unit and black-box tests, with nextest where it is installed
+	$(CARGO) build --workspace --bins
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --workspace; \
+	else $(CARGO) test --workspace --lib --bins --tests; fi
+	$(CARGO) test --workspace --doc
+
+doc:             ## Documentation without warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+deny:            ## Advisories, licences, sources, where cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; \
+	then $(CARGO) deny --workspace check bans licenses sources; \
+	else echo "cargo-deny is not installed: skipped (cargo install cargo-deny --locked)"; fi
+
+tools:           ## Install what building needs, or say what to install
+	@scripts/tools.sh
+
+clean:           ## Remove what was built
+	$(CARGO) clean
