@@ -11,7 +11,7 @@ use pingora::http::ResponseHeader;
 
 use crate::cache::object::{Object, Validators, Variance, strong_etag};
 use crate::cache::outcome::Outcome;
-use crate::cache::policy::{Policy, Verdict, Windows, judge};
+use crate::cache::policy::{Policy, Verdict, Windows, has_directive, judge};
 use crate::clock::Now;
 use crate::envelope::{self, Kind};
 use crate::refusal::Refusal;
@@ -59,7 +59,7 @@ pub fn shape(
     let Some(policy) = route.cache.as_ref().filter(|_| route.caches(asked.method)) else {
         return Outcome::Given(Arc::new(object));
     };
-    settle(policy, object, head, &wrapped, now)
+    settle(policy, object, head, &wrapped, asked, now)
 }
 
 /// A stored answer that the upstream confirmed with a 304.
@@ -135,40 +135,48 @@ fn object(
             out.insert_header(header::ETAG, etag).ok()?;
         }
     }
-    let variance = Variance::of(&head.headers, asked.headers).unwrap_or_default();
     Some(Object {
         head: out,
         body: wrapped.body.clone(),
         windows: closed(now),
         validators: Validators::of(&head.headers),
-        variance,
+        variance: Variance::of(&head.headers, asked.headers).unwrap_or_default(),
+        refresh_after: now.wall,
     })
 }
 
 fn settle(
     policy: &Policy,
-    object: Object,
+    mut object: Object,
     head: &ResponseHeader,
     wrapped: &Wrapped,
+    asked: Asked<'_>,
     now: Now,
 ) -> Outcome {
-    let status = head.status;
-    let personal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let verdict = judge(policy, status, &head.headers, now.wall);
-    match verdict {
-        Verdict::Failure => Outcome::Failed(Arc::new(object)),
+    let is_error = head.status.is_client_error();
+    match judge(policy, head.status, &head.headers, now.wall) {
+        Verdict::Failure => {
+            // It goes to all who wait: a cookie in it would be somebody's.
+            object.head.remove_header(&header::SET_COOKIE);
+            Outcome::Failed(Arc::new(object))
+        }
+        _ if is_personal(head, asked) => Outcome::Personal(Arc::new(object)),
         Verdict::Store(windows)
-            if object.body.len() <= policy.object_bytes_max
-                && (wrapped.success || head.status.is_client_error()) =>
+            if object.body.len() <= policy.object_bytes_max && (wrapped.success || is_error) =>
         {
             Outcome::Stored(Arc::new(Object { windows, ..object }))
         }
-        Verdict::Uncacheable("private" | "set_cookie") => Outcome::Personal(Arc::new(object)),
-        Verdict::Store(_) | Verdict::Uncacheable(_) if personal => {
-            Outcome::Personal(Arc::new(object))
-        }
         Verdict::Store(_) | Verdict::Uncacheable(_) => Outcome::Given(Arc::new(object)),
     }
+}
+
+/// Whether an answer concerns only the one who asked: it judges a credential, sets a cookie, says
+/// so, or depends on more of the request than can be compared.
+fn is_personal(head: &ResponseHeader, asked: Asked<'_>) -> bool {
+    matches!(head.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        || head.headers.contains_key(header::SET_COOKIE)
+        || has_directive(&head.headers, "private")
+        || Variance::of(&head.headers, asked.headers).is_none()
 }
 
 /// Windows of an answer that is not kept.

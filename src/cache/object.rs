@@ -1,6 +1,6 @@
 //! What is kept of one answer, and which requests does it answer?
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -29,6 +29,8 @@ pub struct Object {
     pub validators: Validators,
     /// Which requests it answers.
     pub variance: Variance,
+    /// Until here it is not refreshed again, because the last refresh brought nothing to keep.
+    pub refresh_after: SystemTime,
 }
 
 /// The upstream's validators of the body before it was wrapped.
@@ -140,13 +142,19 @@ impl Object {
     /// The same object, confirmed by the upstream: new windows, nothing else changed.
     #[must_use]
     pub fn confirmed(&self, windows: Windows) -> Self {
-        Self { windows, ..self.clone() }
+        Self { windows, refresh_after: windows.stored_at, ..self.clone() }
+    }
+
+    /// The same object, left alone by refreshes until `refresh_after`.
+    #[must_use]
+    pub fn left_alone(&self, refresh_after: SystemTime) -> Self {
+        Self { refresh_after, ..self.clone() }
     }
 
     /// The form in which Pingora's cache hands it on.
     #[must_use]
     pub fn meta(&self) -> CacheMeta {
-        let seconds = |from, until: std::time::SystemTime| {
+        let seconds = |from, until: SystemTime| {
             let window: Duration = until.duration_since(from).unwrap_or_default();
             u32::try_from(window.as_secs()).unwrap_or(u32::MAX)
         };

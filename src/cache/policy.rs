@@ -148,7 +148,9 @@ fn forbidden(headers: &HeaderMap) -> Option<&'static str> {
     varies_on_all.then_some("vary_all")
 }
 
-fn has_directive(headers: &HeaderMap, wanted: &str) -> bool {
+/// Whether `Cache-Control` has a directive, with or without a value.
+#[must_use]
+pub fn has_directive(headers: &HeaderMap, wanted: &str) -> bool {
     headers
         .get_all(header::CACHE_CONTROL)
         .iter()

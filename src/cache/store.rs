@@ -322,6 +322,7 @@ impl HandleMiss for Miss {
             windows: self.windows,
             validators: Validators::default(),
             variance: Variance::default(),
+            refresh_after: self.windows.stored_at,
         };
         self.store.put_bytes(self.key, Arc::new(object));
         Ok(MissFinishType::Created(size))
@@ -374,6 +375,7 @@ mod tests {
             },
             validators: Validators::default(),
             variance: Variance::of(&answer, request).unwrap(),
+            refresh_after: UNIX_EPOCH,
         })
     }
 

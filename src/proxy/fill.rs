@@ -134,13 +134,24 @@ impl Filler {
 
     async fn fly(&self, lead: Lead<Outcome>, errand: &Errand) -> Outcome {
         let outcome = self.fetch(errand).await;
-        if let Outcome::Stored(object) = &outcome {
-            self.state.store.put(&errand.key, object.clone());
+        match &outcome {
+            Outcome::Stored(object) => {
+                self.state.store.put(&errand.key, object.clone());
+            }
+            _ => self.leave_alone(errand),
         }
         let worth_remembering = outcome.is_failure() || matches!(outcome, Outcome::TooLarge);
         let known_until = worth_remembering.then(|| now() + errand.policy.error_for);
         lead.land(outcome.clone(), known_until);
         outcome
+    }
+
+    /// What is stored stays as it is, and is not refreshed by the next client again.
+    fn leave_alone(&self, errand: &Errand) {
+        if let Some(stored) = self.state.store.find(&errand.key, &errand.head.headers) {
+            let refresh_after = Now::read().wall + errand.policy.error_for;
+            self.state.store.put(&errand.key, Arc::new(stored.left_alone(refresh_after)));
+        }
     }
 
     async fn fetch(&self, errand: &Errand) -> Outcome {

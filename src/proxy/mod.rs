@@ -26,7 +26,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
@@ -155,8 +154,8 @@ impl ProxyHttp for GatewayProxy {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        upstream::peer(session, ctx, Now::read())
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        upstream::peer(ctx, Now::read())
     }
 
     fn fail_to_connect(
@@ -167,6 +166,17 @@ impl ProxyHttp for GatewayProxy {
         error: Box<Error>,
     ) -> Box<Error> {
         upstream::unreachable(&self.state.metrics, ctx, peer, error, Now::read())
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        client_reused: bool,
+    ) -> Box<Error> {
+        upstream::broken(ctx, peer, session, error, client_reused)
     }
 
     async fn upstream_request_filter(
@@ -195,7 +205,6 @@ impl ProxyHttp for GatewayProxy {
         head: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        head.set_version(Version::HTTP_11);
         upstream::answered(&self.state.metrics, ctx, Now::read());
         headers::tell_client(head, ctx, Now::read())
     }

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
@@ -24,6 +25,7 @@ use crate::cache::policy::Policy;
 use crate::cache::{self, Lookup};
 use crate::clock::Now;
 use crate::refusal::Refusal;
+use crate::route::Route;
 
 /// Pingora keeps this much of a body for the upstream after a filter has read it.
 const REPLAYED_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -59,21 +61,12 @@ impl GatewayProxy {
         if !route.collects() {
             return Ok(Plan::Stream);
         }
-        let method = session.req_header().method.clone();
         let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
-        let Some(head) = headers::fetch_head(session.req_header(), &host) else {
-            return Err(refuse(Refusal::Internal));
+        let cached = route.cache.as_ref().filter(|_| route.caches(&session.req_header().method));
+        let Some(policy) = cached else {
+            return self.collect(session, ctx, &route, &host).await.map_err(refuse);
         };
-        let dispatch = dispatch(ctx, &route);
-        let Some(policy) = route.cache.as_ref().filter(|_| route.caches(&method)) else {
-            let body = match ctx.body.take() {
-                Some(body) => body,
-                None => read_body(session, route.body_bytes_max).await.map_err(refuse)?,
-            };
-            let bytes_max = route.envelope.map_or(0, |rule| rule.body_bytes_max);
-            let exchanged = self.filler.exchange.run(head, body, dispatch, bytes_max).await;
-            return collected(session, ctx, exchanged).map_err(refuse);
-        };
+        let head = session.req_header();
         let key = Key::new(&KeyParts {
             route: &route.name,
             host: &host,
@@ -81,9 +74,50 @@ impl GatewayProxy {
             query: head.uri.query().unwrap_or_default(),
             principal: (!policy.shared).then_some(&principal_key),
         });
-        let policy = policy.clone();
-        let errand = Errand { key, policy, head: Arc::new(head), dispatch, scheme };
-        self.through_cache(ctx, errand).await.map_err(refuse)
+        let found = cache::lookup(self.state.store, &key, head, ctx.started);
+        if let Lookup::Fresh(object) = found {
+            return Ok(pin(ctx, object, CacheResult::Hit));
+        }
+        let head = headers::fetch_head(head, &host).ok_or_else(|| refuse(Refusal::Internal))?;
+        let dispatch = dispatch(ctx, &route);
+        let errand = Errand { key, policy: policy.clone(), head: Arc::new(head), dispatch, scheme };
+        match found {
+            Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
+            Lookup::Stale(object) => Ok(self.serve_stale(ctx, object, errand)),
+            Lookup::Miss(on_error) => self.fetch(ctx, errand, on_error).await.map_err(refuse),
+        }
+    }
+
+    /// Fetches an answer that is only wrapped, for this request alone.
+    async fn collect(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        route: &Arc<Route>,
+        host: &str,
+    ) -> Result<Plan, Refusal> {
+        let body = match ctx.body.take() {
+            Some(body) => body,
+            None => read_body(session, route.body_bytes_max, deadline(ctx, route)).await?,
+        };
+        let head = headers::fetch_head(session.req_header(), host).ok_or(Refusal::Internal)?;
+        let bytes_max = route.envelope.map_or(0, |rule| rule.body_bytes_max);
+        let exchanged = self.filler.exchange.run(head, body, dispatch(ctx, route), bytes_max).await;
+        match exchanged? {
+            Exchanged::TooLarge(overflow) => Ok(Plan::Overflow(Box::new(overflow))),
+            Exchanged::Whole(whole) => {
+                let head = session.req_header();
+                let asked = Asked { method: &head.method, headers: &head.headers };
+                match answer::shape(route, asked, &whole.head, &whole.body, Now::read()) {
+                    Outcome::Given(object)
+                    | Outcome::Stored(object)
+                    | Outcome::Personal(object)
+                    | Outcome::Failed(object) => Ok(Plan::Collected(object)),
+                    Outcome::Refused(refusal) => Err(refusal),
+                    Outcome::TooLarge => Err(Refusal::Internal),
+                }
+            }
+        }
     }
 
     /// What can be said of a request before its route is known.
@@ -124,7 +158,8 @@ impl GatewayProxy {
             if !located.route.collects() {
                 session.enable_retry_buffering();
             }
-            let body = read_body(session, body_bytes_max).await;
+            let deadline = deadline(ctx, &located.route);
+            let body = read_body(session, body_bytes_max, deadline).await;
             let form = located.route.status_form;
             ctx.body = Some(body.map_err(|refusal| Box::new(Refused::plain(refusal, form)))?);
         }
@@ -138,20 +173,23 @@ impl GatewayProxy {
         admission::admit(&self.state, located, &arrival)
     }
 
-    async fn through_cache(&self, ctx: &mut Ctx, errand: Errand) -> Result<Plan, Refusal> {
-        let now = ctx.started;
-        let found = cache::lookup(self.state.store, &errand.key, &errand.head, now);
-        let on_error = match found {
-            Lookup::Fresh(object) => return Ok(pin(ctx, object, CacheResult::Hit)),
-            Lookup::Stale(object) => {
-                let deadline = now.instant + errand.dispatch.route.timeout;
-                let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
-                let refresh = Errand { dispatch, ..errand };
-                self.filler.refresh(refresh, ctx.snapshot.refreshes_max);
-                return Ok(pin(ctx, object, CacheResult::Stale));
-            }
-            Lookup::Miss(on_error) => on_error,
-        };
+    /// Serves a stale answer now, and has it refreshed unless that was tried a moment ago.
+    fn serve_stale(&self, ctx: &mut Ctx, object: Arc<Object>, errand: Errand) -> Plan {
+        if object.refresh_after <= ctx.started.wall {
+            let deadline = ctx.started.instant + errand.dispatch.route.timeout;
+            let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
+            self.filler.refresh(Errand { dispatch, ..errand }, ctx.snapshot.refreshes_max);
+        }
+        pin(ctx, object, CacheResult::Stale)
+    }
+
+    /// Waits for the flight that fetches the answer; `on_error` is what a failure is answered with.
+    async fn fetch(
+        &self,
+        ctx: &mut Ctx,
+        errand: Errand,
+        on_error: Option<Arc<Object>>,
+    ) -> Result<Plan, Refusal> {
         let deadline = tokio::time::Instant::from_std(errand.dispatch.deadline);
         let obtained = tokio::time::timeout_at(deadline, self.filler.obtain(&errand)).await;
         let obtained = obtained.unwrap_or(Obtained {
@@ -162,7 +200,7 @@ impl GatewayProxy {
         if let Some(object) = on_error.filter(|_| obtained.outcome.is_failure()) {
             return Ok(pin(ctx, object, CacheResult::StaleOnError));
         }
-        let result = match (obtained.remembered, obtained.collapsed) {
+        ctx.cache = match (obtained.remembered, obtained.collapsed) {
             (true, _) => CacheResult::Remembered,
             (false, true) => CacheResult::Collapsed,
             (false, false) => CacheResult::Miss,
@@ -171,15 +209,9 @@ impl GatewayProxy {
             Outcome::Stored(object)
             | Outcome::Given(object)
             | Outcome::Personal(object)
-            | Outcome::Failed(object) => Ok(pin(ctx, object, result)),
-            Outcome::Refused(refusal) => {
-                ctx.cache = result;
-                Err(refusal)
-            }
-            Outcome::TooLarge => {
-                ctx.cache = CacheResult::Miss;
-                Ok(Plan::Stream)
-            }
+            | Outcome::Failed(object) => Ok(pin(ctx, object, ctx.cache)),
+            Outcome::Refused(refusal) => Err(refusal),
+            Outcome::TooLarge => Ok(Plan::Stream),
         }
     }
 }
@@ -190,39 +222,20 @@ fn pin(ctx: &mut Ctx, object: Arc<Object>, result: CacheResult) -> Plan {
     Plan::Pinned
 }
 
-fn collected(
-    session: &Session,
-    ctx: &Ctx,
-    exchanged: Result<Exchanged, Refusal>,
-) -> Result<Plan, Refusal> {
-    let Some(route) = &ctx.route else { return Err(Refusal::Internal) };
-    match exchanged? {
-        Exchanged::TooLarge(overflow) => Ok(Plan::Overflow(Box::new(overflow))),
-        Exchanged::Whole(whole) => {
-            let head = session.req_header();
-            let asked = Asked { method: &head.method, headers: &head.headers };
-            match answer::shape(route, asked, &whole.head, &whole.body, Now::read()) {
-                Outcome::Given(object)
-                | Outcome::Stored(object)
-                | Outcome::Personal(object)
-                | Outcome::Failed(object) => Ok(Plan::Collected(object)),
-                Outcome::Refused(refusal) => Err(refusal),
-                Outcome::TooLarge => Err(Refusal::Internal),
-            }
-        }
-    }
-}
-
-fn dispatch(ctx: &Ctx, route: &Arc<crate::route::Route>) -> Dispatch {
+fn dispatch(ctx: &Ctx, route: &Arc<Route>) -> Dispatch {
     Dispatch {
         snapshot: ctx.snapshot.clone(),
         route: route.clone(),
         request_id: ctx.request_id.clone(),
         origin: Origin::Client,
         client: ctx.client,
-        deadline: ctx.started.instant + route.timeout,
+        deadline: deadline(ctx, route),
         failure: Arc::default(),
     }
+}
+
+fn deadline(ctx: &Ctx, route: &Route) -> Instant {
+    ctx.started.instant + route.timeout
 }
 
 /// A body that says that it is too long is refused before a byte of it is read.
@@ -247,14 +260,21 @@ fn signed_body_bytes_max(located: &Located) -> usize {
     }
 }
 
-async fn read_body(session: &mut Session, body_bytes_max: usize) -> Result<Bytes, Refusal> {
+async fn read_body(
+    session: &mut Session,
+    body_bytes_max: usize,
+    deadline: Instant,
+) -> Result<Bytes, Refusal> {
+    let deadline = tokio::time::Instant::from_std(deadline);
     let mut body = BytesMut::new();
     loop {
-        match session.read_request_body().await {
-            Ok(Some(piece)) => body.extend_from_slice(&piece),
-            Ok(None) => return Ok(body.freeze()),
-            Err(_) => {
-                let why = "The request body did not arrive whole.".into();
+        let read = tokio::time::timeout_at(deadline, session.read_request_body()).await;
+        match read {
+            Ok(Ok(Some(piece))) => body.extend_from_slice(&piece),
+            Ok(Ok(None)) => return Ok(body.freeze()),
+            Ok(Err(_)) | Err(_) => {
+                session.set_keepalive(None);
+                let why = "The request body did not arrive whole and in time.".into();
                 return Err(Refusal::BadRequest(why));
             }
         }

@@ -38,7 +38,7 @@ pub(super) fn enter(ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
 /// # Errors
 ///
 /// When every peer was tried.
-pub(super) fn peer(_session: &Session, ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
+pub(super) fn peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
     let Some(route) = ctx.route.clone() else {
         return Error::e_explain(ErrorType::InternalError, "a request without a route");
     };
@@ -77,6 +77,30 @@ pub(super) fn unreachable(
     }
     let untried = pool.peers().len() > ctx.attempts.tried.len();
     error.set_retry(untried && ctx.attempts.tried.len() < pool.attempts_max);
+    error
+}
+
+/// An attempt broke after its connection stood. Pingora tries again when the connection was an old
+/// one that the peer had closed meanwhile, and the request can be repeated: then the same peer is
+/// worth another try.
+pub(super) fn broken(
+    ctx: &mut Ctx,
+    peer: &HttpPeer,
+    session: &Session,
+    error: Box<Error>,
+    client_reused: bool,
+) -> Box<Error> {
+    let mut error = error.more_context(format!("peer {peer}"));
+    let repeatable =
+        session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+    if repeatable {
+        error.retry.decide_reuse(client_reused);
+    } else {
+        error.set_retry(false);
+    }
+    if error.retry() {
+        ctx.attempts.tried.pop();
+    }
     error
 }
 

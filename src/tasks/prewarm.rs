@@ -1,34 +1,52 @@
 //! What is fetched before anyone asks?
 //!
-//! Each route with a `prewarm` section has a round of its own: all targets at once, a few at a
-//! time, then a pause. The first round is run at the start and holds readiness back, up to a
-//! bound. A reload is followed at the next round.
+//! Each route with a `prewarm` section has rounds of its own, so that a slow upstream delays no
+//! other route's: all its targets, a few at a time, then a pause. The first rounds hold readiness
+//! back, up to a bound. A reload is followed within a second.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{self, JoinSet};
 
 use crate::cache::outcome::Outcome;
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::proxy::exchange::{Dispatch, Origin};
 use crate::proxy::fill::Filler;
-use crate::proxy::prewarm_errand;
+use crate::proxy::{new_request_id, prewarm_errand};
 use crate::route::{Prewarm, Route};
 use crate::snapshot::{Live, Snapshot};
 
 /// Targets of one route that are fetched at once.
 const AT_ONCE_MAX: usize = 4;
 
-/// How long the schedule sleeps when no route wants pre-warming, before it looks again.
-const IDLE: Duration = Duration::from_secs(1);
+/// How often the schedule looks for a new configuration.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest pause after a round in which a target failed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Keeps the declared answers warm.
 pub struct Warmer {
     live: Live,
     filler: Arc<Filler>,
+}
+
+/// When each route's next round is due, and which rounds run.
+#[derive(Debug, Default)]
+struct Schedule {
+    due_at: BTreeMap<String, Instant>,
+    running: HashMap<task::Id, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    route: String,
+    began: Instant,
 }
 
 impl Warmer {
@@ -38,82 +56,137 @@ impl Warmer {
         Self { live, filler }
     }
 
-    /// Runs the first round of every route, then reports through `warm`, then keeps the schedule.
+    /// Runs the first round of every route, then reports through `warm`, and keeps the schedule
+    /// for ever.
     pub async fn run(&self, metrics: &Metrics, warm: watch::Sender<bool>) {
-        let mut due: Vec<(String, Instant)> = Vec::new();
+        let mut schedule = Schedule::default();
+        let mut rounds = JoinSet::new();
         loop {
             let snapshot = self.live.load_full();
-            let now = Instant::from_std(Now::read().instant);
-            due.retain(|(name, _)| warmed_routes(&snapshot).any(|(route, _)| route.name == *name));
-            let mut rounds = Vec::new();
-            for (route, prewarm) in warmed_routes(&snapshot) {
-                match due.iter_mut().find(|(name, _)| *name == route.name) {
-                    Some((_, at)) if *at > now => {}
-                    Some((_, at)) => {
-                        *at = now + prewarm.every;
-                        rounds.push(self.round(&snapshot, route, prewarm, metrics));
-                    }
-                    None => {
-                        due.push((route.name.clone(), now + prewarm.every));
-                        rounds.push(self.round(&snapshot, route, prewarm, metrics));
-                    }
-                }
+            let now = Now::read().instant;
+            for (route, prewarm) in schedule.due(&snapshot, now) {
+                let name = route.name.clone();
+                let round = round(self.filler.clone(), snapshot.clone(), route, prewarm);
+                let task = rounds.spawn(round).id();
+                schedule.running.insert(task, Running { route: name, began: now });
             }
-            futures::future::join_all(rounds).await;
-            warm.send_replace(true);
-            let next = due.iter().map(|(_, at)| *at).min();
-            let at_most = Instant::from_std(Now::read().instant) + IDLE;
-            sleep_until(next.map_or(at_most, |next| next.min(at_most))).await;
-        }
-    }
-
-    async fn round(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        route: &Arc<Route>,
-        prewarm: &Prewarm,
-        metrics: &Metrics,
-    ) {
-        let mut failed = 0;
-        for targets in prewarm.targets.chunks(AT_ONCE_MAX) {
-            let mut fetches = Vec::new();
-            for target in targets {
-                fetches.push(self.fetch(snapshot, route, &prewarm.host, target));
+            if rounds.is_empty() {
+                warm.send_replace(true);
             }
-            let warmed = futures::future::join_all(fetches).await;
-            failed += warmed.iter().filter(|warmed| !**warmed).count();
+            let pause = schedule.pause(now);
+            tokio::select! {
+                Some(joined) = rounds.join_next_with_id() => match joined {
+                    Ok((task, ended)) => {
+                        ended.record(metrics);
+                        schedule.end(task, &ended, Now::read().instant);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "pre-warm round was lost");
+                        schedule.lose(error.id(), Now::read().instant);
+                    }
+                },
+                () = tokio::time::sleep(pause) => {}
+            }
         }
-        if failed == 0 {
-            let last = metrics.cache.prewarm_last_success.with_label_values(&[&route.name]);
-            last.set(Now::read().unix_seconds());
-        } else {
-            let (route, targets) = (&route.name, prewarm.targets.len());
-            tracing::warn!(route, failed, targets, "pre-warm round incomplete");
-        }
-    }
-
-    async fn fetch(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        route: &Arc<Route>,
-        host: &str,
-        target: &str,
-    ) -> bool {
-        let Some(policy) = &route.cache else { return false };
-        let dispatch = Dispatch {
-            snapshot: snapshot.clone(),
-            route: route.clone(),
-            request_id: crate::proxy::new_request_id(),
-            origin: Origin::Prewarm,
-            client: None,
-            deadline: Now::read().instant + route.timeout,
-            failure: Arc::default(),
-        };
-        let Some(errand) = prewarm_errand(policy, host, target, dispatch) else { return false };
-        matches!(self.filler.prewarm(&errand).await, Outcome::Stored(_))
     }
 }
 
-fn warmed_routes(snapshot: &Snapshot) -> impl Iterator<Item = (&Arc<Route>, &Prewarm)> {
+impl Schedule {
+    /// The routes whose round is due and does not run; those that are gone are forgotten.
+    fn due(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<(Arc<Route>, Prewarm)> {
+        self.due_at.retain(|name, _| warmed(snapshot).any(|(route, _)| route.name == *name));
+        let is_due = |name: &String| self.due_at.get(name).is_none_or(|due| *due <= now);
+        let is_running =
+            |name: &String| self.running.values().any(|running| running.route == *name);
+        warmed(snapshot)
+            .filter(|(route, _)| is_due(&route.name) && !is_running(&route.name))
+            .map(|(route, prewarm)| (route.clone(), prewarm.clone()))
+            .collect()
+    }
+
+    fn end(&mut self, task: task::Id, ended: &Ended, now: Instant) {
+        let Some(Running { route, began }) = self.running.remove(&task) else { return };
+        let retry = now + (ended.every / 10).min(RETRY_AFTER_MAX);
+        self.due_at.insert(route, if ended.failed == 0 { began + ended.every } else { retry });
+    }
+
+    fn lose(&mut self, task: task::Id, now: Instant) {
+        if let Some(Running { route, .. }) = self.running.remove(&task) {
+            self.due_at.insert(route, now + RETRY_AFTER_MAX);
+        }
+    }
+
+    /// How long until there may be something to do.
+    fn pause(&self, now: Instant) -> Duration {
+        let waits = self
+            .due_at
+            .iter()
+            .filter(|(name, _)| !self.running.values().any(|running| running.route == **name))
+            .map(|(_, due)| due.saturating_duration_since(now));
+        waits.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+    }
+}
+
+/// How a round went.
+#[derive(Debug)]
+struct Ended {
+    route: String,
+    every: Duration,
+    targets: usize,
+    failed: usize,
+}
+
+impl Ended {
+    fn record(&self, metrics: &Metrics) {
+        let Self { route, targets, failed, .. } = self;
+        if *failed == 0 {
+            let last = metrics.cache.prewarm_last_success.with_label_values(&[route]);
+            last.set(Now::read().unix_seconds());
+        } else {
+            tracing::warn!(route, failed, targets, "pre-warm round incomplete");
+        }
+    }
+}
+
+async fn round(
+    filler: Arc<Filler>,
+    snapshot: Arc<Snapshot>,
+    route: Arc<Route>,
+    prewarm: Prewarm,
+) -> Ended {
+    let mut failed = 0;
+    for targets in prewarm.targets.chunks(AT_ONCE_MAX) {
+        let mut fetches = Vec::new();
+        for target in targets {
+            fetches.push(fetch(&filler, &snapshot, &route, &prewarm.host, target));
+        }
+        failed += join_all(fetches).await.iter().filter(|warmed| !**warmed).count();
+    }
+    let targets = prewarm.targets.len();
+    Ended { route: route.name.clone(), every: prewarm.every, targets, failed }
+}
+
+async fn fetch(
+    filler: &Arc<Filler>,
+    snapshot: &Arc<Snapshot>,
+    route: &Arc<Route>,
+    host: &str,
+    target: &str,
+) -> bool {
+    let Some(policy) = &route.cache else { return false };
+    let dispatch = Dispatch {
+        snapshot: snapshot.clone(),
+        route: route.clone(),
+        request_id: new_request_id(),
+        origin: Origin::Prewarm,
+        client: None,
+        deadline: Now::read().instant + route.timeout,
+        failure: Arc::default(),
+    };
+    let Some(errand) = prewarm_errand(policy, host, target, dispatch) else { return false };
+    matches!(filler.prewarm(&errand).await, Outcome::Stored(_))
+}
+
+fn warmed(snapshot: &Snapshot) -> impl Iterator<Item = (&Arc<Route>, &Prewarm)> {
     snapshot.routes.iter().filter_map(|route| Some((route, route.prewarm.as_ref()?)))
 }
