@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use once_cell::sync::OnceCell;
 
 use super::exchange::{Dispatch, Origin};
 use crate::admission::Charged;
@@ -55,7 +56,7 @@ pub struct Ctx {
     /// What only the log is told of a refusal.
     pub reason: Option<Cow<'static, str>>,
     /// Where a subrequest leaves why it has no answer.
-    pub failure: Arc<OnceLock<Refusal>>,
+    pub failure: Arc<OnceCell<Refusal>>,
 }
 
 /// The attempts of one request at the peers of its pool.

@@ -7,11 +7,12 @@
 
 use std::io::Cursor;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::header;
+use once_cell::sync::OnceCell;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora_proxy::SubrequestSpawner;
@@ -63,7 +64,7 @@ pub struct Dispatch {
     /// When the answer must be complete.
     pub deadline: Instant,
     /// Why there was no answer, left here by the subrequest.
-    pub failure: Arc<OnceLock<Refusal>>,
+    pub failure: Arc<OnceCell<Refusal>>,
 }
 
 impl Dispatch {
@@ -127,7 +128,7 @@ impl Drop for Answer {
 /// Starts exchanges. It is given the proxy after that was built, since the proxy holds it.
 #[derive(Default)]
 pub struct Exchange {
-    spawner: OnceLock<SubrequestSpawner>,
+    spawner: OnceCell<SubrequestSpawner>,
 }
 
 impl Exchange {
