@@ -230,3 +230,169 @@ fn host_of(head: &Parts) -> Option<String> {
     }
     Some(named.host().to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use std::time::Duration;
+
+    use http::Request;
+
+    use super::*;
+    use crate::snapshot::fixture::snapshot;
+    use crate::upstream::Pools;
+
+    /// SHA-256 of `secret`.
+    const CONFIG: &str = "
+listeners: [{address: 127.0.0.1:1}]
+admin: {address: 127.0.0.1:2}
+auth:
+  api_keys:
+    - id: script
+      sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+      scopes: [read]
+limits: {quotas: {two: 2/min, one: 1/min}}
+routes:
+  - {name: open, path_prefix: /open, methods: [GET], pool: service, auth: {anonymous: true}, quota: two}
+  - {name: keyed, hosts: [a.example], path_prefix: /keyed, methods: [GET], pool: service, auth: {any: [api_key]}, quota: one}
+  - {name: written, path_prefix: /written, pool: service, auth: {any: [api_key], scope: write}}
+";
+
+    struct Edge {
+        snapshot: Snapshot,
+        state: Arc<State>,
+        now: Now,
+    }
+
+    impl Edge {
+        fn new() -> Self {
+            let snapshot = snapshot(CONFIG);
+            let now = Now::read();
+            let state = State::new(&snapshot.restart, Arc::new(Pools::default()), now).unwrap();
+            Self { snapshot, state, now }
+        }
+
+        fn ask(&self, request: Request<()>) -> Result<Admission, Box<Refused>> {
+            let head = request.into_parts().0;
+            let client = IpAddr::from([192, 0, 2, 1]);
+            let located = locate(&self.snapshot, &head)?;
+            let arrival = Arrival { client, head: &head, body: &[], now: self.now };
+            admit(&self.state, located, &arrival)
+        }
+
+        #[track_caller]
+        fn refuses(&self, request: Request<()>, code: &str) -> Box<Refused> {
+            match self.ask(request) {
+                Ok(admission) => panic!("admitted to {}", admission.route.name),
+                Err(refused) => {
+                    assert_eq!(refused.refusal.code(), code);
+                    refused
+                }
+            }
+        }
+    }
+
+    fn request(method: &str, host: &str, target: &str, key: Option<&str>) -> Request<()> {
+        let builder = Request::builder().method(method).uri(target).header("host", host);
+        let builder = match key {
+            Some(key) => builder.header("x-api-key", key),
+            None => builder,
+        };
+        builder.body(()).unwrap()
+    }
+
+    #[test]
+    fn a_known_key_is_admitted_and_charged() {
+        let admission =
+            Edge::new().ask(request("GET", "A.example:8080", "/keyed/x", Some("secret"))).unwrap();
+        assert_eq!(admission.host, "a.example");
+        assert_eq!(&*admission.principal.id, "script");
+        assert_eq!(admission.charged.unwrap().remaining.remaining, 0);
+    }
+
+    #[test]
+    fn a_request_without_a_route_is_refused_before_its_credential_is_looked_at() {
+        let edge = Edge::new();
+        edge.refuses(request("GET", "b.example", "/keyed", Some("wrong")), "no_route");
+        edge.refuses(request("GET", "b.example", "/keyedx", None), "no_route");
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_read_is_refused() {
+        let edge = Edge::new();
+        for host in ["", "a/b", "user@a.example", "a b"] {
+            edge.refuses(request("GET", host, "/open", None), "bad_request");
+        }
+        let two = Request::builder().uri("/open").header("host", "a").header("host", "b");
+        edge.refuses(two.body(()).unwrap(), "bad_request");
+    }
+
+    #[test]
+    fn a_path_that_can_be_read_in_two_ways_is_refused() {
+        let edge = Edge::new();
+        edge.refuses(request("GET", "h", "/open/../written", None), "bad_request");
+        edge.refuses(request("GET", "h", "/%6fpen%2f..", None), "bad_request");
+    }
+
+    #[test]
+    fn an_escaped_path_finds_the_route_of_its_plain_form() {
+        let admission = Edge::new().ask(request("GET", "h", "/%6Fpen", None)).unwrap();
+        assert_eq!(admission.route.name, "open");
+    }
+
+    #[test]
+    fn a_bad_key_is_refused_with_a_challenge() {
+        let refused =
+            Edge::new().refuses(request("GET", "a.example", "/keyed", Some("no")), "key_not_valid");
+        assert_eq!(refused.challenge, Some("X-API-Key"));
+        assert!(refused.reason.is_some());
+    }
+
+    #[test]
+    fn a_missing_scope_is_refused() {
+        let refused =
+            Edge::new().refuses(request("GET", "h", "/written", Some("secret")), "scope_missing");
+        assert_eq!(refused.refusal, Refusal::ScopeMissing("write".into()));
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_only_to_who_may_call() {
+        let edge = Edge::new();
+        edge.refuses(request("POST", "a.example", "/keyed", None), "credential_missing");
+        let refused = edge
+            .refuses(request("POST", "a.example", "/keyed", Some("secret")), "method_not_allowed");
+        let Refusal::MethodNotAllowed { allow, .. } = refused.refusal else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(allow, "GET, HEAD");
+    }
+
+    #[test]
+    fn a_wrong_method_is_not_charged() {
+        let edge = Edge::new();
+        edge.refuses(request("POST", "a.example", "/keyed", Some("secret")), "method_not_allowed");
+        assert!(edge.ask(request("GET", "a.example", "/keyed", Some("secret"))).is_ok());
+    }
+
+    #[test]
+    fn whoever_has_no_name_is_counted_by_address_and_free_again_in_time() {
+        let mut edge = Edge::new();
+        for _ in 0..2 {
+            assert!(edge.ask(request("GET", "h", "/open", None)).is_ok());
+        }
+        let refused = edge.refuses(request("GET", "h", "/open", None), "quota_exceeded");
+        let (name, _, retry) = refused.limited.unwrap();
+        assert_eq!((name.as_str(), retry.0), ("two", Duration::from_secs(60)));
+        edge.now = edge.now.plus(Duration::from_secs(60));
+        assert!(edge.ask(request("GET", "h", "/open", None)).is_ok());
+    }
+
+    #[test]
+    fn a_target_with_its_own_host_needs_no_host_field() {
+        let over_http2 =
+            Request::builder().uri("http://A.example/keyed").header("x-api-key", "secret");
+        let admission = Edge::new().ask(over_http2.body(()).unwrap()).unwrap();
+        assert_eq!(admission.host, "a.example");
+    }
+}

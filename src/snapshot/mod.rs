@@ -2,6 +2,8 @@
 //!
 //! [`compile`] parses rather than checks: once a [`Snapshot`] exists, nothing in it can be wrong.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod identity;
 mod pools;
 mod routes;
@@ -226,4 +228,43 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Cl
         return format!("there is no {what} \"{name}\", and no other; define it first");
     }
     format!("there is no {what} \"{name}\"; there are: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::fixture::snapshot;
+
+    fn behind(trusted: &str) -> super::Snapshot {
+        snapshot(&format!(
+            "listeners: [{{address: 127.0.0.1:1}}]\nadmin: {{address: 127.0.0.1:2}}\n\
+             downstream: {{trusted_proxies: [{trusted}]}}\n\
+             routes: [{{name: r, path_prefix: /, pool: service, auth: {{anonymous: true}}}}]"
+        ))
+    }
+
+    #[track_caller]
+    fn check(trusted: &str, peer: &str, forwarded: &[&str], client: &str) {
+        let found = behind(trusted).client_address(peer.parse().unwrap(), forwarded);
+        assert_eq!(found.to_string(), client);
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_claims() {
+        check("", "9.9.9.9", &["1.1.1.1"], "9.9.9.9");
+        check("10.0.0.0/8", "9.9.9.9", &["1.1.1.1"], "9.9.9.9");
+    }
+
+    #[test]
+    fn behind_a_trusted_proxy_the_last_untrusted_hop_is_the_client() {
+        check("10.0.0.0/8", "10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.2"], "1.1.1.1");
+        check("10.0.0.0/8", "10.0.0.1", &["6.6.6.6", "1.1.1.1"], "1.1.1.1");
+    }
+
+    #[test]
+    fn a_hop_that_is_no_address_ends_the_search() {
+        check("10.0.0.0/8", "10.0.0.1", &["1.1.1.1, unknown, 10.0.0.3"], "10.0.0.3");
+        check("10.0.0.0/8", "10.0.0.1", &[], "10.0.0.1");
+    }
 }

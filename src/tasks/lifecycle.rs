@@ -9,12 +9,15 @@ use pingora::services::background::BackgroundService;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::prewarm::Warmer;
 use crate::clock::Now;
 use crate::reload::Reloader;
 use crate::state::State;
+
+/// How often a stopping process looks whether a request is still in flight.
+const DRAIN_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Warms, reports ready, reloads on SIGHUP, and takes readiness back when it stops.
 pub struct Lifecycle {
@@ -83,7 +86,21 @@ impl BackgroundService for Lifecycle {
         }
         self.state.set_ready(false);
         notify(&[NotifyState::Stopping]);
-        tracing::info!("stopping");
+        let in_flight = self.state.metrics.requests_in_flight.get();
+        tracing::info!(in_flight, "stopping");
+        self.drain().await;
+    }
+}
+
+impl Lifecycle {
+    /// Ends the process when no request is in flight any more. Pingora would wait its whole grace
+    /// period, busy or not; that period stays the bound.
+    async fn drain(&self) {
+        while self.state.metrics.requests_in_flight.get() > 0 {
+            sleep(DRAIN_LOOK_EVERY).await;
+        }
+        tracing::info!("stopped");
+        std::process::exit(0);
     }
 }
 
