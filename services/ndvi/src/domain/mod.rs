@@ -1,0 +1,17 @@
+//! What is true about fields, pixels and vegetation, whatever stores or sends them?
+//!
+//! Nothing here reads a clock, a socket or a disk. The path of a number is: [`outline`] (what the
+//! client drew) to [`utm`] (metres) to [`footprint`] (which pixels) to [`observation`] (what they
+//! say), with [`offset`] and [`cloud`] deciding what a stored number means.
+
+pub mod band;
+pub mod cloud;
+pub mod footprint;
+pub mod grid;
+pub mod observation;
+pub mod offset;
+pub mod outline;
+pub mod sample;
+pub mod scene;
+pub mod statistics;
+pub mod utm;

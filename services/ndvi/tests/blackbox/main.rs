@@ -1,0 +1,19 @@
+//! Does the NDVI service behave as its clients were told, seen from outside?
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed test panics"
+)]
+
+mod bench;
+mod contract;
+mod geotiff;
+mod golden;
+mod ingestion;
+mod lifecycle;
+mod offset;
+mod reads;
+mod scenery;
+mod search;
