@@ -20,7 +20,7 @@ use pingora_proxy::subrequest::{BodyMode, Ctx as SubrequestCtx};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::headers;
+use super::request_id;
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
@@ -74,7 +74,7 @@ impl Dispatch {
         Self {
             origin,
             deadline,
-            request_id: headers::new_request_id(),
+            request_id: request_id::new_request_id(),
             failure: Arc::default(),
             ..self.clone()
         }

@@ -4,21 +4,17 @@
 //! and what a request's head must not look like.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
-use rand::Rng;
 
 use super::ctx::{CacheResult, Ctx};
+use super::request_id::REQUEST_ID;
 use crate::cache::object::Validators;
 use crate::clock::Now;
 use crate::ratelimit;
 use crate::snapshot::Downstream;
-
-/// The id of a request, in both directions.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -26,9 +22,6 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// Longest request id that a client may choose.
-const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// What a fetch for the cache, or for the envelope, leaves out of a client's head: conditions and
 /// ranges are answered from the whole answer, codings are the gateway's business, and the rest is
@@ -63,28 +56,6 @@ const CREDENTIALS: [HeaderName; 10] = [
     HeaderName::from_static("x-nonce"),
     HeaderName::from_static("x-signature"),
 ];
-
-/// The id of a request: the client's when it is well formed, else a new one.
-#[must_use]
-pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    match given.filter(|id| is_request_id(id)) {
-        Some(id) => id.into(),
-        None => new_request_id(),
-    }
-}
-
-/// 32 random hex digits.
-#[must_use]
-pub fn new_request_id() -> Arc<str> {
-    let random: u128 = rand::thread_rng().r#gen();
-    format!("{random:032x}").into()
-}
-
-fn is_request_id(id: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(&byte);
-    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(plain)
-}
 
 /// Whether a head is larger than the configuration takes.
 #[must_use]
@@ -237,36 +208,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-
-    #[track_caller]
-    fn check_id(given: &'static str, kept: bool) {
-        let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID, HeaderValue::from_static(given));
-        assert_eq!(&*request_id(&headers) == given, kept, "{given}");
-    }
-
-    #[test]
-    fn only_a_well_formed_request_id_is_kept() {
-        check_id("3f2b-7c.A_1:x", true);
-        check_id("", false);
-        check_id("with space", false);
-        check_id("quote\"d", false);
-        check_id(
-            concat!(
-                "0123456789012345678901234567890123456789012345678901234567890123456789",
-                "0123456789012345678901234567890123456789012345678901234567890123456789"
-            ),
-            false,
-        );
-    }
-
-    #[test]
-    fn a_new_request_id_is_32_hex_digits_and_new() {
-        let (one, other) = (new_request_id(), new_request_id());
-        assert_eq!(one.len(), 32);
-        assert!(one.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        assert_ne!(one, other);
-    }
 
     #[test]
     fn a_fetch_asks_for_the_whole_plain_answer() {

@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod fill;
 mod headers;
 mod record;
+mod request_id;
 mod respond;
 mod serve;
 mod upstream;
@@ -35,7 +36,7 @@ use pingora_cache::storage::HitHandler;
 use pingora_cache::{CacheMeta, ForcedFreshness};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-pub use headers::new_request_id;
+pub use request_id::new_request_id;
 pub use serve::prewarm_errand;
 
 use crate::admission::Refused;
@@ -102,7 +103,7 @@ impl ProxyHttp for GatewayProxy {
         let downstream = &ctx.snapshot.downstream;
         session.set_keepalive(Some(downstream.keepalive_timeout.as_secs().max(1)));
         session.set_write_timeout(Some(downstream.write_timeout));
-        ctx.request_id = headers::request_id(&session.req_header().headers);
+        ctx.request_id = request_id::request_id(&session.req_header().headers);
         self.state.metrics.requests_in_flight.inc();
         Ok(())
     }

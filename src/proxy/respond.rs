@@ -13,6 +13,7 @@ use pingora_proxy::Session;
 use super::ctx::Ctx;
 use super::exchange::Overflow;
 use super::headers;
+use super::request_id;
 use crate::admission::Refused;
 use crate::cache::object::Object;
 use crate::clock::Now;
@@ -46,7 +47,7 @@ pub(super) async fn refuse(
     head.insert_header(header::CONTENT_TYPE, envelope::CONTENT_TYPE)?;
     head.insert_header(header::CONTENT_LENGTH, body.len())?;
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    head.insert_header(headers::REQUEST_ID, &*ctx.request_id)?;
+    head.insert_header(request_id::REQUEST_ID, &*ctx.request_id)?;
     if let Some(challenge) = challenge {
         head.insert_header(header::WWW_AUTHENTICATE, challenge)?;
     }
