@@ -34,7 +34,7 @@ unit:            ## Unit and black-box tests, with nextest where it is installed
 doc:             ## Documentation without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-deny:            ## Advisories, licences, sources, where cargo-deny is installed
+deny:            ## Licences, duplicates and sources, where cargo-deny is installed
 	@if $(CARGO) deny --version >/dev/null 2>&1; \
 	then $(CARGO) deny --workspace check bans licenses sources; \
 	else echo "cargo-deny is not installed: skipped (cargo install cargo-deny --locked)"; fi

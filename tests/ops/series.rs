@@ -1,0 +1,108 @@
+//! Which series are there, and which labels has each?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use farmgate::metrics::{Metrics, NAMES};
+use prometheus::core::Collector;
+
+use crate::sources;
+
+/// What can be asked for: the labels of each series, by name.
+pub(crate) type Catalogue = BTreeMap<String, BTreeSet<String>>;
+
+pub(crate) fn catalogue() -> Catalogue {
+    let mut catalogue = Catalogue::from([("up".to_owned(), BTreeSet::new())]);
+    let names = gateway_series(&mut catalogue);
+    assert_eq!(names, NAMES.map(str::to_owned), "a series is missing in this test");
+    for service in ["chassis", "weather", "ndvi"] {
+        service_series(&sources(&format!("services/{service}/src")), &mut catalogue);
+    }
+    catalogue
+}
+
+/// Asks the gateway's own series for their labels; returns their names in order.
+fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
+    let Metrics {
+        requests,
+        request_seconds,
+        requests_in_flight,
+        refusals,
+        nonces,
+        ready,
+        cache,
+        upstream,
+        config,
+        ..
+    } = Metrics::new().unwrap();
+    let histograms: [&dyn Collector; 3] =
+        [&request_seconds, &cache.fill_seconds, &upstream.seconds];
+    let plain: [&dyn Collector; 20] = [
+        &requests,
+        &requests_in_flight,
+        &refusals,
+        &nonces,
+        &ready,
+        &cache.lookups,
+        &cache.bytes,
+        &cache.bytes_max,
+        &cache.objects,
+        &cache.evictions,
+        &cache.fills,
+        &cache.refreshes_in_flight,
+        &cache.refreshes_skipped,
+        &cache.prewarm_last_success,
+        &upstream.attempts,
+        &upstream.in_flight,
+        &upstream.peer_up,
+        &config.generation,
+        &config.last_reload_success,
+        &config.reloads,
+    ];
+    // The version is set once and kept by nobody.
+    let mut names = vec!["farmgate_build_info".to_owned()];
+    add(catalogue, &names[0], &["version"], false);
+    let plain = plain.into_iter().map(|series| (series, false));
+    for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
+        for description in series.desc() {
+            let labels: Vec<&str> =
+                description.variable_labels.iter().map(String::as_str).collect();
+            add(catalogue, &description.fq_name, &labels, histogram);
+            names.push(description.fq_name.clone());
+        }
+    }
+    names.sort();
+    names
+}
+
+/// Reads the registrations in a service's source: the first literal is the name, and the slice of
+/// literals before the call's end holds the labels.
+fn service_series(source: &str, catalogue: &mut Catalogue) {
+    for call in [".counter(", ".gauge(", ".duration_histogram(", "Opts::new(", "IntGauge::new("] {
+        for (at, _) in source.match_indices(call) {
+            let arguments = source[at + call.len()..].trim_start();
+            let Some(name) = arguments.strip_prefix('"').and_then(|rest| rest.split('"').next())
+            else {
+                continue;
+            };
+            let registration = arguments.split(")?").next().unwrap();
+            let labels = registration.split_once("&[").map_or("", |(_, rest)| rest);
+            let labels: Vec<&str> =
+                labels.split(']').next().unwrap().split('"').skip(1).step_by(2).collect();
+            let histogram = call.contains("histogram") || source[..at].ends_with("Histogram");
+            add(catalogue, name, &labels, histogram);
+        }
+    }
+}
+
+fn add(catalogue: &mut Catalogue, name: &str, labels: &[&str], histogram: bool) {
+    let labels: BTreeSet<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+    if !histogram {
+        catalogue.insert(name.to_owned(), labels);
+        return;
+    }
+    for suffix in ["sum", "count"] {
+        catalogue.insert(format!("{name}_{suffix}"), labels.clone());
+    }
+    let with_bound = labels.into_iter().chain(["le".to_owned()]).collect();
+    catalogue.insert(format!("{name}_bucket"), with_bound);
+}
