@@ -64,6 +64,11 @@ impl Warmer {
         loop {
             let snapshot = self.live.load_full();
             let now = Now::read().instant;
+            for gone in schedule.forget_others(&snapshot) {
+                // A route that is no longer warmed must not look overdue for ever.
+                let _was_never_warm =
+                    metrics.cache.prewarm_last_success.remove_label_values(&[&gone]);
+            }
             for (route, prewarm) in schedule.due(&snapshot, now) {
                 let name = route.name.clone();
                 let round = round(self.filler.clone(), snapshot.clone(), route, prewarm);
@@ -92,9 +97,16 @@ impl Warmer {
 }
 
 impl Schedule {
-    /// The routes whose round is due and does not run; those that are gone are forgotten.
-    fn due(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<(Arc<Route>, Prewarm)> {
-        self.due_at.retain(|name, _| warmed(snapshot).any(|(route, _)| route.name == *name));
+    /// Forgets the routes that are no longer warmed, and names them.
+    fn forget_others(&mut self, snapshot: &Snapshot) -> Vec<String> {
+        let is_gone = |name: &String| !warmed(snapshot).any(|(route, _)| route.name == *name);
+        let gone: Vec<String> = self.due_at.keys().filter(|name| is_gone(name)).cloned().collect();
+        self.due_at.retain(|name, _| !gone.contains(name));
+        gone
+    }
+
+    /// The routes whose round is due and does not run.
+    fn due(&self, snapshot: &Snapshot, now: Instant) -> Vec<(Arc<Route>, Prewarm)> {
         let is_due = |name: &String| self.due_at.get(name).is_none_or(|due| *due <= now);
         let is_running =
             |name: &String| self.running.values().any(|running| running.route == *name);
