@@ -19,7 +19,7 @@ use crate::route::Route;
 
 /// Fields that describe a connection or one hop, not the answer (RFC 9110, section 7.6.1), and
 /// those that the gateway writes itself.
-const DROPPED: [HeaderName; 10] = [
+const DROPPED: [HeaderName; 11] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::CONTENT_LENGTH,
@@ -30,6 +30,16 @@ const DROPPED: [HeaderName; 10] = [
     header::AGE,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-cache"),
+];
+
+/// Fields that describe the bytes of the upstream's body, and lie about any other.
+const OF_THE_BODY: [HeaderName; 5] = [
+    header::CONTENT_ENCODING,
+    header::ETAG,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("content-md5"),
 ];
 
 /// The request that an answer belongs to.
@@ -120,20 +130,19 @@ fn object(
     }
     if let Some(content_type) = wrapped.content_type {
         out.insert_header(header::CONTENT_TYPE, content_type).ok()?;
-        out.remove_header(&header::CONTENT_ENCODING);
+        for name in &OF_THE_BODY {
+            out.remove_header(name);
+        }
     }
     if !bodiless(wrapped.status) {
         out.insert_header(header::CONTENT_LENGTH, wrapped.body.len()).ok()?;
     }
-    let changed = wrapped.content_type.is_some();
-    if changed || !head.headers.contains_key(header::ETAG) {
-        out.remove_header(&header::ETAG);
-        if wrapped.status == StatusCode::OK
-            && route.cache.is_some()
-            && let Some(etag) = strong_etag(&wrapped.body)
-        {
-            out.insert_header(header::ETAG, etag).ok()?;
-        }
+    if wrapped.status == StatusCode::OK
+        && route.cache.is_some()
+        && !out.headers.contains_key(header::ETAG)
+        && let Some(etag) = strong_etag(&wrapped.body)
+    {
+        out.insert_header(header::ETAG, etag).ok()?;
     }
     Some(Object {
         head: out,

@@ -220,6 +220,9 @@ impl ConfigMetrics {
         let last_reload_success = series.gauge("config_last_reload_success", help)?;
         last_reload_success.set(1);
         let reloads = series.counters("config_reloads_total", "Reloads.", &["result"])?;
+        for result in ["success", "refused"] {
+            reloads.with_label_values(&[result]).reset();
+        }
         Ok(Self { generation, last_reload_success, reloads })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -225,7 +225,7 @@ fn pool_files(
     base: &Path,
     faults: &mut Vec<ConfigFault>,
 ) -> Option<Vec<PathBuf>> {
-    let folder = base.join(&gateway.value.upstreams_dir);
+    let folder = plain(&base.join(&gateway.value.upstreams_dir));
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) => {
@@ -245,6 +245,20 @@ fn pool_files(
         files.truncate(POOL_FILES_MAX);
     }
     Some(files)
+}
+
+/// The path without its `folder/..`, as a person would write it.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        let is_up = part == Component::ParentDir;
+        if !(is_up && matches!(plain.components().next_back(), Some(Component::Normal(_)))) {
+            plain.push(part);
+        } else {
+            plain.pop();
+        }
+    }
+    plain
 }
 
 /// The pools by name, and the names of those that cannot be read.

@@ -144,8 +144,8 @@ fn server_conf(snapshot: &Snapshot) -> ServerConf {
         threads: server.worker_threads,
         work_stealing: true,
         listener_tasks_per_fd: 1,
-        // How often may be tried is each pool's own rule; this only has to allow it.
-        max_retries: 16,
+        // How often may be tried is each pool's own rule; this has to allow it, and the last peer.
+        max_retries: 32,
         grace_period_seconds: Some(server.drain_timeout.duration().as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         upstream_keepalive_pool_size: UPSTREAM_IDLE_MAX,

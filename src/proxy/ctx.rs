@@ -13,6 +13,7 @@ use crate::admission::Charged;
 use crate::auth::Principal;
 use crate::cache::object::Object;
 use crate::clock::Now;
+use crate::envelope::StatusForm;
 use crate::ratelimit;
 use crate::refusal::Refusal;
 use crate::route::Route;
@@ -31,6 +32,8 @@ pub struct Ctx {
     pub origin: Origin,
     /// The client's address; unknown for requests of the gateway's own.
     pub client: Option<IpAddr>,
+    /// Whether the client came over TLS.
+    pub is_tls: bool,
     /// Its route, once found.
     pub route: Option<Arc<Route>>,
     /// Who is calling, once known.
@@ -68,6 +71,8 @@ pub struct Attempts {
     pub began: Option<Instant>,
     /// Counts the request in flight at the pool.
     pub in_flight: Option<upstream::InFlight>,
+    /// Why no further peer is tried: the last peer says so to the client.
+    pub given_up: Option<Refusal>,
 }
 
 /// What the cache had to do with an answer: a closed set for logs and metrics.
@@ -91,6 +96,12 @@ pub enum CacheResult {
 }
 
 impl CacheResult {
+    /// Whether the answer was there before the request.
+    #[must_use]
+    pub fn is_from_memory(self) -> bool {
+        matches!(self, Self::Hit | Self::Stale | Self::StaleOnError)
+    }
+
     /// The word in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -116,6 +127,7 @@ impl Ctx {
             request_id: Arc::default(),
             origin: Origin::Client,
             client: None,
+            is_tls: false,
             route: None,
             principal: None,
             charged: None,
@@ -138,9 +150,16 @@ impl Ctx {
         self.request_id = dispatch.request_id.clone();
         self.origin = dispatch.origin;
         self.client = dispatch.client;
+        self.is_tls = dispatch.is_tls;
         self.route = Some(dispatch.route.clone());
         self.deadline = Some(dispatch.deadline);
         self.failure = dispatch.failure.clone();
+    }
+
+    /// The form of the gateway's own answers to this request.
+    #[must_use]
+    pub fn status_form(&self) -> StatusForm {
+        self.route.as_ref().map_or(self.snapshot.status_form, |route| route.status_form)
     }
 
     /// The time left until the answer must be complete.

@@ -21,6 +21,9 @@ tokio::task_local! {
     static HEAD_READ: Arc<AtomicBool>;
 }
 
+/// The mark of a connection that has served a request.
+pub struct Used;
+
 /// The proxy behind a deadline for request heads.
 pub struct Edge {
     proxy: Arc<HttpProxy<GatewayProxy>>,
@@ -45,11 +48,12 @@ pub fn head_was_read() {
 impl HttpServerApp for Edge {
     async fn process_new_http(
         self: &Arc<Self>,
-        session: ServerSession,
+        mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        // On a reused connection the clock covers the idle time before the head as well.
-        let idle = session.get_keepalive().unwrap_or_default();
+        // On a connection that was used the clock covers the idle time before the head as well.
+        let used = session.take_connection_user_context().is_some();
+        let idle = session.get_keepalive().filter(|_| used).unwrap_or_default();
         let limit = self.head_timeout + Duration::from_secs(idle);
         let read = Arc::new(AtomicBool::new(false));
         let served = HEAD_READ.scope(read.clone(), self.proxy.process_new_http(session, shutdown));

@@ -61,6 +61,8 @@ pub struct Dispatch {
     pub origin: Origin,
     /// The client's address, when a client caused it.
     pub client: Option<IpAddr>,
+    /// Whether that client came over TLS.
+    pub is_tls: bool,
     /// When the answer must be complete.
     pub deadline: Instant,
     /// Why there was no answer, left here by the subrequest.

@@ -20,6 +20,7 @@ use crate::cache::key::Key;
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::Policy;
+use crate::cache::{self, Lookup};
 use crate::clock::Now;
 use crate::metrics::observe;
 use crate::refusal::Refusal;
@@ -73,10 +74,7 @@ impl Filler {
         for _ in 0..ROUNDS_MAX {
             let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
             let (outcome, remembered) = match self.state.flights.board(flight, now()) {
-                Boarding::Lead(lead) => {
-                    let outcome = self.take_off(lead, errand.clone()).await;
-                    return Obtained { outcome, collapsed: false, remembered: false };
-                }
+                Boarding::Lead(lead) => return self.lead(lead, errand).await,
                 Boarding::Join(passenger) => (passenger.outcome().await, false),
                 Boarding::Known(outcome) => (Some(outcome), true),
                 Boarding::Full => break,
@@ -122,6 +120,18 @@ impl Filler {
         }
     }
 
+    /// Leads a flight, unless another one stored the answer between the look-up and now.
+    async fn lead(self: &Arc<Self>, lead: Lead<Outcome>, errand: &Errand) -> Obtained {
+        let (key, head) = (&errand.key, &errand.head);
+        if let Lookup::Fresh(object) = cache::lookup(self.state.store, key, head, Now::read()) {
+            let outcome = Outcome::Stored(object);
+            lead.land(outcome.clone(), None);
+            return Obtained { outcome, collapsed: true, remembered: false };
+        }
+        let outcome = self.take_off(lead, errand.clone()).await;
+        Obtained { outcome, collapsed: false, remembered: false }
+    }
+
     /// Leads a flight that lasts even if the client that caused it leaves.
     async fn take_off(self: &Arc<Self>, lead: Lead<Outcome>, errand: Errand) -> Outcome {
         let passenger = lead.passenger();
@@ -159,6 +169,8 @@ impl Filler {
         let route = &errand.dispatch.route;
         let stored = self.state.store.find(&errand.key, &errand.head.headers);
         let mut head = RequestHeader::clone(&errand.head);
+        // A 304 says that an answer still holds; that nothing was there cannot hold.
+        let stored = stored.filter(|stored| stored.head.status == http::StatusCode::OK);
         if let Some(stored) = &stored {
             headers::make_conditional(&mut head, &stored.validators);
         }

@@ -43,6 +43,14 @@ const NOT_FETCHED: [HeaderName; 14] = [
     HeaderName::from_static("keep-alive"),
 ];
 
+/// What an upstream's answer says for one hop only, beside what its `Connection` names.
+const HOP: [HeaderName; 4] = [
+    header::CONNECTION,
+    header::TE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
 /// Where a credential can stand.
 const CREDENTIALS: [HeaderName; 10] = [
     header::AUTHORIZATION,
@@ -119,11 +127,7 @@ pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators
 /// # Errors
 ///
 /// When a field cannot be written.
-pub(super) fn tell_upstream(
-    head: &mut RequestHeader,
-    ctx: &Ctx,
-    is_tls: bool,
-) -> pingora::Result<()> {
+pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx) -> pingora::Result<()> {
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
     if ctx.route.as_ref().is_some_and(|route| route.strips_credentials) {
         for name in &CREDENTIALS {
@@ -135,7 +139,7 @@ pub(super) fn tell_upstream(
     if let Some(host) = head.headers.get(header::HOST).cloned() {
         head.insert_header(FORWARDED_HOST, host)?;
     }
-    head.insert_header(FORWARDED_PROTO, if is_tls { "https" } else { "http" })
+    head.insert_header(FORWARDED_PROTO, if ctx.is_tls { "https" } else { "http" })
 }
 
 /// The address that was found is the only one that is passed on: a list that a client could have
@@ -151,6 +155,10 @@ fn forward_address(head: &mut RequestHeader, client: IpAddr) -> pingora::Result<
 /// When a field cannot be written.
 pub(super) fn tell_client(head: &mut ResponseHeader, ctx: &Ctx, now: Now) -> pingora::Result<()> {
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
+    if ctx.pinned.is_some() && !ctx.cache.is_from_memory() {
+        // Pingora ages whatever it serves from a cache; this was fetched for the client.
+        head.remove_header(&header::AGE);
+    }
     if ctx.route.as_ref().is_some_and(|route| route.cache.is_some()) {
         head.insert_header(CACHE_STATUS, cache_status(ctx, now))?;
     }
@@ -176,6 +184,20 @@ pub(super) fn tell_limited(
 ) -> pingora::Result<()> {
     head.insert_header(RATE_LIMIT_POLICY, ratelimit::policy_field(name, quota))?;
     head.insert_header(RATE_LIMIT, ratelimit::refused_field(name, retry_after))
+}
+
+/// Takes off what an upstream's answer says for one hop only. An upgrade keeps it: there the hop is
+/// what the client asked for.
+pub(super) fn strip_hop(head: &mut ResponseHeader) {
+    if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    for name in connection_names(&head.headers) {
+        head.remove_header(&name);
+    }
+    for name in &HOP {
+        head.remove_header(name);
+    }
 }
 
 /// `Cache-Status` (RFC 9211).

@@ -17,6 +17,7 @@ pub mod edge;
 pub mod exchange;
 pub mod fill;
 mod headers;
+mod last_peer;
 mod record;
 mod request_id;
 mod respond;
@@ -27,10 +28,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::Method;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
 use pingora_cache::key::CacheKey;
 use pingora_cache::storage::HitHandler;
 use pingora_cache::{CacheMeta, ForcedFreshness};
@@ -118,6 +120,15 @@ impl ProxyHttp for GatewayProxy {
         self.carry_out(session, ctx, plan).await
     }
 
+    /// Marks the connection as used, for the edge to know it again.
+    fn persist_connection_context(
+        &self,
+        _session: &Session,
+        _ctx: &Ctx,
+    ) -> Option<Box<dyn std::any::Any + Send + Sync>> {
+        Some(Box::new(edge::Used))
+    }
+
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         if ctx.pinned.is_some() {
             session.cache.enable(self.state.store, None, None, None, None);
@@ -146,27 +157,35 @@ impl ProxyHttp for GatewayProxy {
     }
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        match upstream::enter(ctx) {
-            Ok(()) => Ok(true),
-            Err(refusal) => {
-                self.fail(session, ctx, refusal).await?;
-                Ok(false)
-            }
+        let Err(refusal) = upstream::enter(ctx) else { return Ok(true) };
+        self.fail(session, ctx, refusal).await?;
+        if session.subrequest_ctx.is_some() {
+            // Without an answer Pingora would make one up; an error ends the exchange instead.
+            return Error::e_explain(ErrorType::InternalError, "the pool is full");
         }
+        Ok(false)
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        upstream::peer(ctx, Now::read())
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let Some(refusal) = ctx.attempts.given_up.clone() else {
+            return upstream::next_peer(ctx, Now::read());
+        };
+        let refused = Refused::plain(refusal, ctx.status_form());
+        let (head, mut body) = respond::compose(ctx, &self.state, refused)?;
+        if session.req_header().method == Method::HEAD {
+            body.clear();
+        }
+        Ok(last_peer::answering(&head, &body))
     }
 
     fn fail_to_connect(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         peer: &HttpPeer,
         ctx: &mut Ctx,
         error: Box<Error>,
     ) -> Box<Error> {
-        upstream::unreachable(&self.state.metrics, ctx, peer, error, Now::read())
+        upstream::unreachable(&self.state.metrics, session, ctx, peer, error, Now::read())
     }
 
     fn error_while_proxy(
@@ -177,17 +196,16 @@ impl ProxyHttp for GatewayProxy {
         ctx: &mut Ctx,
         client_reused: bool,
     ) -> Box<Error> {
-        upstream::broken(ctx, peer, session, error, client_reused)
+        upstream::broken(ctx, peer, session, error, client_reused, Now::read())
     }
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         head: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        headers::tell_upstream(head, ctx, is_tls)
+        headers::tell_upstream(head, ctx)
     }
 
     async fn request_body_filter(
@@ -198,6 +216,16 @@ impl ProxyHttp for GatewayProxy {
         ctx: &mut Ctx,
     ) -> Result<()> {
         upstream::count_body(body, end_of_stream, ctx)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        _ctx: &mut Ctx,
+    ) -> Result<()> {
+        headers::strip_hop(head);
+        Ok(())
     }
 
     async fn response_filter(
@@ -244,7 +272,7 @@ impl GatewayProxy {
             let _first_reason_stays = ctx.failure.set(refusal);
             return Ok(());
         }
-        let form = ctx.route.as_ref().map_or(ctx.snapshot.status_form, |route| route.status_form);
-        respond::refuse(session, ctx, &self.state, Refused::plain(refusal, form)).await
+        let refused = Refused::plain(refusal, ctx.status_form());
+        respond::refuse(session, ctx, &self.state, refused).await
     }
 }

@@ -37,6 +37,21 @@ pub(super) async fn refuse(
     state: &State,
     refused: Refused,
 ) -> pingora::Result<()> {
+    let (head, body) = compose(ctx, state, refused)?;
+    drain(session).await;
+    write(session, head, body).await
+}
+
+/// The head and body of a refusal, which is counted and noted for the log.
+///
+/// # Errors
+///
+/// When a header field cannot be written.
+pub(super) fn compose(
+    ctx: &mut Ctx,
+    state: &State,
+    refused: Refused,
+) -> pingora::Result<(ResponseHeader, Bytes)> {
     let Refused { refusal, status_form, route, challenge, limited, reason } = refused;
     state.metrics.refusals.with_label_values(&[refusal.code()]).inc();
     ctx.refused = Some(refusal.code());
@@ -60,8 +75,7 @@ pub(super) async fn refuse(
     if let Some((name, quota, retry_after)) = limited {
         headers::tell_limited(&mut head, &name, quota, retry_after)?;
     }
-    drain(session).await;
-    write(session, head, body).await
+    Ok((head, body))
 }
 
 /// Answers with a collected answer that has nothing to do with the cache.

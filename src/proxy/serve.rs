@@ -135,6 +135,7 @@ impl GatewayProxy {
             .collect();
         let client = snapshot.client_address(peer, &forwarded);
         ctx.client = Some(client);
+        ctx.is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let entered = self.state.shield.admit(snapshot.shield, client);
         ctx.shield = Some(entered.map_err(|refusal| refuse(refusal.into()))?);
         if headers::is_too_large(&head.headers, &snapshot.downstream) {
@@ -229,6 +230,7 @@ fn dispatch(ctx: &Ctx, route: &Arc<Route>) -> Dispatch {
         request_id: ctx.request_id.clone(),
         origin: Origin::Client,
         client: ctx.client,
+        is_tls: ctx.is_tls,
         deadline: deadline(ctx, route),
         failure: Arc::default(),
     }

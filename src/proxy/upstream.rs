@@ -38,7 +38,7 @@ pub(super) fn enter(ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
 /// # Errors
 ///
 /// When every peer was tried.
-pub(super) fn peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
+pub(super) fn next_peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
     let Some(route) = ctx.route.clone() else {
         return Error::e_explain(ErrorType::InternalError, "a request without a route");
     };
@@ -62,6 +62,7 @@ pub(super) fn peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
 /// A peer could not be reached: it is passed over for a while, and another is tried.
 pub(super) fn unreachable(
     metrics: &Metrics,
+    session: &Session,
     ctx: &mut Ctx,
     peer: &HttpPeer,
     mut error: Box<Error>,
@@ -75,32 +76,58 @@ pub(super) fn unreachable(
         pool.state.eject(address, pool.eject_for, now.instant);
         tracing::warn!(pool = pool.name, peer = %address, %error, "peer is unreachable");
     }
-    let untried = pool.peers().len() > ctx.attempts.tried.len();
-    error.set_retry(untried && ctx.attempts.tried.len() < pool.attempts_max);
+    let again = may_try_another(ctx);
+    error.set_retry(again || give_up(session, ctx, &error, now));
     error
 }
 
-/// An attempt broke after its connection stood. Pingora tries again when the connection was an old
-/// one that the peer had closed meanwhile, and the request can be repeated: then the same peer is
-/// worth another try.
+/// Whether the pool has a peer that this request did not try, and the request an attempt left.
+fn may_try_another(ctx: &Ctx) -> bool {
+    let tried = ctx.attempts.tried.len();
+    ctx.route.as_ref().is_some_and(|route| {
+        let pool = &route.pool;
+        tried < pool.attempts_max && tried < pool.peers().len()
+    })
+}
+
+/// Hands a client's request to the last peer, which refuses it; answers whether it is tried. A
+/// subrequest needs no such peer: its exchange is told the reason.
+fn give_up(session: &Session, ctx: &mut Ctx, error: &Error, now: Now) -> bool {
+    let is_first = ctx.attempts.given_up.is_none();
+    if !is_first || session.subrequest_ctx.is_some() || session.response_written().is_some() {
+        return false;
+    }
+    ctx.attempts.given_up = refusal_of(error, ctx, now);
+    ctx.attempts.given_up.is_some()
+}
+
+/// An attempt broke after its connection stood. When the request can be repeated and nothing was
+/// answered, it is tried again: on the same peer when the connection was an old one that the peer
+/// had closed meanwhile, else on another.
 pub(super) fn broken(
     ctx: &mut Ctx,
     peer: &HttpPeer,
     session: &Session,
     error: Box<Error>,
     client_reused: bool,
+    now: Now,
 ) -> Box<Error> {
     let mut error = error.more_context(format!("peer {peer}"));
-    let repeatable =
-        session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
-    if repeatable {
-        error.retry.decide_reuse(client_reused);
-    } else {
-        error.set_retry(false);
-    }
-    if error.retry() {
+    let repeatable = session.req_header().method.is_idempotent()
+        && !session.as_ref().retry_buffer_truncated()
+        && session.response_written().is_none();
+    let is_closed = matches!(
+        error.etype(),
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+    ) && *error.esource() == ErrorSource::Upstream;
+    error.retry.decide_reuse(client_reused);
+    let again = if repeatable && error.retry() {
         ctx.attempts.tried.pop();
-    }
+        true
+    } else {
+        repeatable && is_closed && may_try_another(ctx)
+    };
+    error.set_retry(again || give_up(session, ctx, &error, now));
     error
 }
 

@@ -60,7 +60,7 @@ fn pool(
 
 fn check(source: &Source<PoolConfig>, faults: &mut Vec<ConfigFault>) {
     let config = &source.value;
-    if config.peers.is_empty() {
+    if config.peers.is_empty() && source.document.is_whole("peers") {
         source.report(faults, "peers", "name at least one, as `- address: 127.0.0.1:8090`");
     }
     if !(1..=16).contains(&config.attempts_max) {

@@ -37,6 +37,9 @@ struct Used<'a> {
     quotas: BTreeSet<&'a str>,
     policies: BTreeSet<&'a str>,
     schemes: Vec<SchemeConfig>,
+    /// Whether a route names a pool, quota or policy that is not there: then the one that is meant
+    /// is not unused.
+    named_in_vain: bool,
 }
 
 /// Builds the routes, and reports what is wrong with them.
@@ -110,6 +113,7 @@ impl<'a> Compiler<'a> {
         self.used.pools.insert(name);
         let found = self.pools.get(name).cloned();
         if found.is_none() && !self.sources.is_broken_pool(name) {
+            self.used.named_in_vain = true;
             let problem = unknown("pool", name, self.pools.keys().map(String::as_str));
             self.report(path, problem);
         }
@@ -124,6 +128,7 @@ impl<'a> Compiler<'a> {
             return Some(Limit { name: name.to_owned(), quota });
         }
         if self.source.document.is_whole("limits.quotas") {
+            self.used.named_in_vain = true;
             self.report(path, unknown("quota", name, quotas.keys().map(String::as_str)));
         }
         None
@@ -143,6 +148,7 @@ impl<'a> Compiler<'a> {
             });
         }
         if self.source.document.is_whole("cache.policies") {
+            self.used.named_in_vain = true;
             let known = cache.policies.keys().map(String::as_str);
             self.report(path, unknown("cache policy", name, known));
         }
@@ -276,7 +282,7 @@ impl<'a> Compiler<'a> {
     fn check_unused(&mut self) {
         let config = &self.source.value;
         let whole = self.source.document.is_whole("routes");
-        if !whole {
+        if !whole || self.used.named_in_vain {
             return;
         }
         for name in config.limits.quotas.keys() {

@@ -192,6 +192,7 @@ async fn fetch(
         request_id: new_request_id(),
         origin: Origin::Prewarm,
         client: None,
+        is_tls: false,
         deadline: Now::read().instant + route.timeout,
         failure: Arc::default(),
     };

@@ -1,0 +1,29 @@
+//! The real gateway, asked from outside: one file a concern, each test a sentence.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests measure the real clock from outside the gateway"
+)]
+
+mod fixtures;
+
+mod auth;
+mod cache;
+mod check;
+mod collapse;
+mod envelope;
+mod failover;
+mod limits;
+mod observe;
+mod protocols;
+mod refusals;
+mod reload;
+mod shutdown;
+mod tls;
+mod warmth;

@@ -1,0 +1,153 @@
+//! Is what the schedule names warm before anyone asks, and does it stay so?
+
+use std::time::{Duration, Instant};
+
+use harness::{Answer, Gateway, Origin, Reply, burst};
+
+use crate::fixtures::{conf, gateway, kept, wait_for_metric};
+
+/// What a provider takes for one answer.
+const PROVIDER_DELAY: Duration = Duration::from_millis(400);
+
+/// The metric that says how fetches ended.
+const FILLS: &str = "farmgate_fills_total";
+
+/// A configuration that keeps these targets of one route warm: fresh for 2 s, fetched every 800 ms.
+fn warmed(server: &str, targets: &str) -> String {
+    let policy = kept("fresh: 2s, stale_while_revalidate: 10s, error_for: 50ms");
+    let route = format!(
+        "{{name: warm, path_prefix: /, pool: service, auth: {{anonymous: true}}, cache: kept, \
+         prewarm: {{every: 800ms, host: farm.example, targets: [{targets}]}}}}"
+    );
+    conf(&format!("server: {{{server}}}\n{policy}"), &[&route])
+}
+
+async fn start(origin: &Origin, conf: String) -> Gateway {
+    gateway().with(conf).pool("service", origin.address()).start().await
+}
+
+async fn get(gw: &Gateway, target: &str) -> Reply {
+    gw.get(target).host("farm.example").send().await
+}
+
+#[tokio::test]
+async fn no_client_ever_pays_the_providers_delay() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json(r#"{"a":1}"#).delay(PROVIDER_DELAY));
+    let gw = start(&origin, warmed("ready_timeout: 10s", "/a, '/b?c=1'")).await;
+    // Each round of the schedule is a beat of this loop; it lasts longer than an answer is fresh.
+    for round in 1..6 {
+        origin.wait_for_calls("/a", round).await;
+        for target in ["/a", "/b?c=1"] {
+            for reply in burst(20, |_| get(&gw, target)).await {
+                assert!(reply.elapsed < PROVIDER_DELAY, "{:?}", reply.elapsed);
+                let status = reply.header("cache-status").expect("a Cache-Status").to_owned();
+                assert!(status.starts_with("farmgate; hit; ttl="), "{status}");
+                assert!(!status.contains("detail"), "{status}");
+                reply.expect_status(200).expect_body(r#"{"a":1}"#);
+            }
+        }
+    }
+    assert_eq!(gw.metric(FILLS, &[("origin", "client")]).await, None);
+    assert_eq!(gw.metric(FILLS, &[("origin", "revalidation")]).await, None);
+}
+
+#[tokio::test]
+async fn rounds_follow_one_another_at_the_period() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1").delay(PROVIDER_DELAY));
+    let started = Instant::now();
+    let _gw = start(&origin, warmed("ready_timeout: 10s", "/a")).await;
+    origin.wait_for_calls("/a", 4).await;
+    // Three periods; the provider's delay is a part of each and not added to it.
+    let elapsed = started.elapsed();
+    assert!(elapsed >= Duration::from_millis(2_300), "{elapsed:?}");
+    assert!(elapsed < Duration::from_millis(3_500), "{elapsed:?}");
+}
+
+#[tokio::test]
+async fn readiness_waits_until_all_is_warm() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    origin.on("/slow", Answer::json("1").hold());
+    let conf = warmed("ready_timeout: 20s", "/a, /slow");
+    let launcher = gateway().with(conf).pool("service", origin.address());
+    let starting = tokio::spawn(async move { launcher.start().await });
+    origin.wait_for_calls("/slow", 1).await;
+    assert!(!starting.is_finished(), "ready before the warming is done");
+    origin.release("/slow");
+    let gw = starting.await.expect("a gateway that starts");
+    for target in ["/a", "/slow"] {
+        let reply = get(&gw, target).await;
+        let status = reply.header("cache-status").expect("a Cache-Status");
+        assert!(status.starts_with("farmgate; hit"), "{status}");
+    }
+    assert_eq!(gw.metric("farmgate_ready", &[]).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn readiness_is_not_held_back_for_ever() {
+    let origin = Origin::start().await;
+    origin.on("/a", Answer::json("1").hold());
+    let started = Instant::now();
+    let gw = start(&origin, warmed("ready_timeout: 500ms", "/a")).await;
+    assert!(started.elapsed() >= Duration::from_millis(500), "{:?}", started.elapsed());
+    gw.wait_for_log(|line| line.contains("ready before pre-warming was complete")).await;
+    // What is being fetched already is not fetched again for a client.
+    let reply = get(&gw, "/a");
+    let waiting = |clients: f64| clients == 1.0;
+    let release = async {
+        wait_for_metric(&gw, "farmgate_requests_in_flight", &[], waiting).await;
+        origin.release("/a");
+    };
+    let (reply, ()) = tokio::join!(reply, release);
+    reply.expect_status(200).expect_header("cache-status", "farmgate; fwd=miss; collapsed");
+    assert_eq!(origin.calls("/a"), 1);
+}
+
+#[tokio::test]
+async fn failed_warming_does_not_keep_the_gateway_from_starting() {
+    let origin = Origin::start().await;
+    origin.script("/a", [Answer::status(500), Answer::reset(), Answer::json("1")]);
+    let gw = start(&origin, warmed("ready_timeout: 10s", "/a")).await;
+    // The schedule tries again sooner than its period says.
+    let stored = [("origin", "prewarm"), ("result", "stored")];
+    wait_for_metric(&gw, FILLS, &stored, |fills| fills >= 1.0).await;
+    let reply = get(&gw, "/a").await.expect_status(200);
+    let status = reply.header("cache-status").expect("a Cache-Status");
+    assert!(status.starts_with("farmgate; hit"), "{status}");
+}
+
+#[tokio::test]
+async fn provider_that_fails_later_leaves_the_warm_answer() {
+    let origin = Origin::start().await;
+    origin.script("/a", [Answer::json(r#""good""#), Answer::status(503)]);
+    let gw = start(&origin, warmed("ready_timeout: 10s", "/a")).await;
+    origin.wait_for_calls("/a", 3).await;
+    get(&gw, "/a").await.expect_status(200).expect_body(r#""good""#);
+}
+
+#[tokio::test]
+async fn warming_shows_when_it_last_succeeded() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let gw = start(&origin, warmed("ready_timeout: 10s", "/a")).await;
+    let name = "farmgate_prewarm_last_success_timestamp_seconds";
+    let now = harness::unix_now() as f64;
+    let recent = |at: f64| (at - now).abs() < 60.0;
+    wait_for_metric(&gw, name, &[("route", "warm")], recent).await;
+}
+
+#[tokio::test]
+async fn fetches_of_the_schedule_carry_no_credential_and_an_id_each() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let _gw = start(&origin, warmed("ready_timeout: 10s", "/a, '/b?c=1'")).await;
+    let (one, other) = (origin.requests("/a").remove(0), origin.requests("/b").remove(0));
+    assert_eq!(other.query(), "c=1");
+    assert_eq!((one.header("host"), one.method.as_str()), (Some("farm.example"), "GET"));
+    assert_eq!((one.header("authorization"), one.header("x-forwarded-for")), (None, None));
+    let id = one.header("x-request-id").expect("an id");
+    assert_eq!(id.len(), 32);
+    assert_ne!(other.header("x-request-id"), Some(id));
+}
