@@ -1,0 +1,100 @@
+//! On what, with what and when was it measured?
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Serialize;
+
+use crate::load::CONNECTIONS;
+use crate::options::Options;
+use crate::peer::Kind;
+
+/// The circumstances of a run: enough to judge its figures, and nothing that names a place.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Circumstances {
+    /// When it began.
+    pub(crate) date: String,
+    /// The command.
+    pub(crate) command: String,
+    /// The commit that was checked out; `+` when sources differed from it.
+    pub(crate) revision: String,
+    /// Cores.
+    pub(crate) cores: usize,
+    /// The processor.
+    pub(crate) cpu: String,
+    /// The kernel.
+    pub(crate) kernel: String,
+    /// Load of the machine just before.
+    pub(crate) load_average: String,
+    /// What ran where.
+    pub(crate) pinning: String,
+    /// Connections of wrk.
+    pub(crate) connections: u32,
+    /// The profile of the gateway's build: the name of the directory that it lies in.
+    pub(crate) gateway_profile: String,
+    /// Whether this program, and the origin in it, was built with optimisation.
+    pub(crate) optimised_origin: bool,
+    /// What each program calls itself.
+    pub(crate) versions: Vec<String>,
+}
+
+impl Circumstances {
+    /// Those of now.
+    pub(crate) fn now(options: &Options, gateway: &Path, kinds: &[Kind], pinning: String) -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let profile = gateway.parent().and_then(Path::file_name).unwrap_or_default();
+        let mut versions = vec![said(Command::new(gateway).arg("--version"))];
+        if kinds.contains(&Kind::Nginx) {
+            versions.push(said(Command::new("nginx").arg("-v")).replace("nginx version: ", ""));
+        }
+        if kinds.contains(&Kind::Caddy) {
+            versions.push(format!("caddy {}", said(Command::new("caddy").arg("version"))));
+        }
+        let wrk = said(Command::new("wrk").arg("-v"));
+        versions.push(wrk.split(" [").next().unwrap_or_default().to_owned());
+        Self {
+            date: said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"])),
+            command: options.command(),
+            revision: if options.gateway.is_none() { revision() } else { ELSEWHERE.to_owned() },
+            // Not `available_parallelism`: this process is pinned to one core by now.
+            cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
+            cpu: model.map_or("", |model| model.trim_start_matches([' ', '\t', ':'])).to_owned(),
+            kernel: said(Command::new("uname").arg("-sr")),
+            load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+            pinning,
+            connections: CONNECTIONS,
+            gateway_profile: profile.to_string_lossy().into_owned(),
+            optimised_origin: !cfg!(debug_assertions),
+            versions,
+        }
+    }
+}
+
+/// Whether a program can be run at all.
+pub(crate) fn is_there(program: &str) -> bool {
+    let found = |folder: std::path::PathBuf| folder.join(program).is_file();
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(found))
+}
+
+fn revision() -> String {
+    let commit = said(Command::new("git").args(["rev-parse", "--short=12", "HEAD"]));
+    let changes =
+        said(Command::new("git").args(["status", "--porcelain", "--", "src", "Cargo.lock"]));
+    if changes == UNKNOWN { commit } else { format!("{commit}+") }
+}
+
+/// What a program says that says nothing.
+const UNKNOWN: &str = "unknown";
+
+/// The revision of a gateway that was named: it need not be of this checkout.
+const ELSEWHERE: &str = "unknown (`--gateway`)";
+
+/// The first line that a program says, on stdout or else on stderr: nginx names itself there.
+fn said(command: &mut Command) -> String {
+    let Ok(output) = command.output() else { return UNKNOWN.to_owned() };
+    let line = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().next().map(str::to_owned);
+    line(&output.stdout).or_else(|| line(&output.stderr)).unwrap_or_else(|| UNKNOWN.to_owned())
+}

@@ -1,0 +1,52 @@
+//! What do several rounds say together?
+
+use serde::Serialize;
+
+/// A figure over all rounds: the middle one, and how far the others lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Spread {
+    /// The median.
+    pub(crate) median: f64,
+    /// The smallest.
+    pub(crate) min: f64,
+    /// The largest.
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    /// Of these values; all zero when there are none.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
+        let (middle, last) = (sorted.len() / 2, sorted.len().saturating_sub(1));
+        let median = match sorted.len() % 2 {
+            1 => at(middle),
+            _ => f64::midpoint(at(middle.saturating_sub(1)), at(middle)),
+        };
+        Self { median, min: at(0), max: at(last) }
+    }
+
+    /// Of the ratios of two series, round by round: what disturbed a whole round cancels out.
+    pub(crate) fn of_ratios(ours: &[f64], theirs: &[f64]) -> Self {
+        Self::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_is_the_middle_or_between_the_middle_two() {
+        assert_eq!(Spread::of([9.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 9.0 });
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 9.0]).median, 3.0);
+        assert_eq!(Spread::of([]).median, 0.0);
+    }
+
+    #[test]
+    fn round_that_was_slow_for_both_keeps_its_ratio() {
+        let ratio = Spread::of_ratios(&[10.0, 1.0, 10.0], &[20.0, 2.0, 20.0]);
+        assert_eq!(ratio, Spread { median: 0.5, min: 0.5, max: 0.5 });
+    }
+}
