@@ -34,12 +34,13 @@ const DROPPED: [HeaderName; 11] = [
 ];
 
 /// Fields that describe the bytes of the upstream's body, and lie about any other.
-const OF_THE_BODY: [HeaderName; 5] = [
+const OF_THE_BODY: [HeaderName; 6] = [
     header::CONTENT_ENCODING,
     header::ETAG,
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
     HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
 ];
 
 /// The request that an answer belongs to.

@@ -120,9 +120,8 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     admin.threads = Some(1);
     server.add_service(admin);
 
-    let ready_timeout = first.restart.server.ready_timeout.duration();
     let warmer = Warmer::new(live, filler);
-    let lifecycle = Lifecycle::new(state, reloader, warmer, ready_timeout);
+    let lifecycle = Lifecycle::new(state, reloader, warmer, &first.restart);
     let mut lifecycle = background_service("lifecycle", lifecycle);
     lifecycle.threads = Some(1);
     server.add_service(lifecycle);

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
@@ -103,7 +103,9 @@ impl ProxyHttp for GatewayProxy {
             return Ok(());
         }
         let downstream = &ctx.snapshot.downstream;
-        session.set_keepalive(Some(downstream.keepalive_timeout.as_secs().max(1)));
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(downstream.keepalive_timeout.as_secs().max(1)));
+        }
         session.set_write_timeout(Some(downstream.write_timeout));
         ctx.request_id = request_id::request_id(&session.req_header().headers);
         self.state.metrics.requests_in_flight.inc();
@@ -230,10 +232,14 @@ impl ProxyHttp for GatewayProxy {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        if session.req_header().version == Version::HTTP_10 {
+            // Such a client cannot read chunks; the end of the connection ends the body.
+            head.remove_header(&header::TRANSFER_ENCODING);
+        }
         upstream::answered(&self.state.metrics, ctx, Now::read());
         headers::tell_client(head, ctx, Now::read())
     }

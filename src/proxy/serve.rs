@@ -268,6 +268,10 @@ async fn read_body(
     deadline: Instant,
 ) -> Result<Bytes, Refusal> {
     let deadline = tokio::time::Instant::from_std(deadline);
+    let late = || Refusal::BadRequest("The request body did not arrive whole and in time.".into());
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        session.write_continue_response().await.map_err(|_| late())?;
+    }
     let mut body = BytesMut::new();
     loop {
         let read = tokio::time::timeout_at(deadline, session.read_request_body()).await;
@@ -276,8 +280,7 @@ async fn read_body(
             Ok(Ok(None)) => return Ok(body.freeze()),
             Ok(Err(_)) | Err(_) => {
                 session.set_keepalive(None);
-                let why = "The request body did not arrive whole and in time.".into();
-                return Err(Refusal::BadRequest(why));
+                return Err(late());
             }
         }
         if body.len() > body_bytes_max {

@@ -90,6 +90,12 @@ pub struct Listener {
 }
 
 impl RestartOnly {
+    /// How long pre-warming may hold back readiness at start.
+    #[must_use]
+    pub fn ready_timeout(&self) -> Duration {
+        self.server.ready_timeout.duration()
+    }
+
     /// The sections of the file in which `new` differs.
     #[must_use]
     pub fn differences(&self, new: &Self) -> Vec<&'static str> {

@@ -1,5 +1,6 @@
 //! When is the process ready, and what do its signals do?
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use sd_notify::NotifyState;
+use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -14,10 +16,17 @@ use tokio::time::{sleep, timeout};
 use super::prewarm::Warmer;
 use crate::clock::Now;
 use crate::reload::Reloader;
+use crate::snapshot::RestartOnly;
 use crate::state::State;
 
 /// How often a stopping process looks whether a request is still in flight.
 const DRAIN_LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How often a starting process looks whether its listeners are there.
+const LISTEN_LOOK_EVERY: Duration = Duration::from_millis(5);
+
+const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// Warms, reports ready, reloads on SIGHUP, and takes readiness back when it stops.
 pub struct Lifecycle {
@@ -25,6 +34,7 @@ pub struct Lifecycle {
     reloader: Arc<Reloader>,
     warmer: Warmer,
     ready_timeout: Duration,
+    listeners: Vec<SocketAddr>,
 }
 
 impl Lifecycle {
@@ -34,12 +44,17 @@ impl Lifecycle {
         state: Arc<State>,
         reloader: Arc<Reloader>,
         warmer: Warmer,
-        ready_timeout: Duration,
+        server: &RestartOnly,
     ) -> Self {
-        Self { state, reloader, warmer, ready_timeout }
+        let ready_timeout = server.ready_timeout();
+        let listeners = server.listeners.iter().map(|listener| listener.address).collect();
+        Self { state, reloader, warmer, ready_timeout, listeners }
     }
 
     async fn become_ready(&self, mut warm: watch::Receiver<bool>) {
+        for address in &self.listeners {
+            until_listening(*address).await;
+        }
         let warmed = timeout(self.ready_timeout, warm.wait_for(|warm| *warm)).await.is_ok();
         if !warmed {
             tracing::warn!(timeout = ?self.ready_timeout, "ready before pre-warming was complete");
@@ -101,6 +116,17 @@ impl Lifecycle {
         }
         tracing::info!("stopped");
         std::process::exit(0);
+    }
+}
+
+/// Pingora starts all services at once; a client that trusts readiness must find its listener.
+async fn until_listening(mut address: SocketAddr) {
+    if address.ip().is_unspecified() {
+        let loopback = if address.is_ipv4() { LOOPBACK_V4 } else { LOOPBACK_V6 };
+        address.set_ip(loopback);
+    }
+    while TcpStream::connect(address).await.is_err() {
+        sleep(LISTEN_LOOK_EVERY).await;
     }
 }
 

@@ -194,6 +194,26 @@ async fn stale_key_is_refreshed_once_and_nobody_waits() {
 }
 
 #[tokio::test]
+async fn stale_key_is_refreshed_once_when_the_answer_comes_at_once() {
+    let policy = kept("fresh: 2s, stale_while_revalidate: 1h");
+    let (origin, gw) = serve(&policy, &[KEPT]).await;
+    let paths: Vec<String> = (0..40).map(|n| format!("/{n}")).collect();
+    for path in &paths {
+        gw.get(path).send().await.expect_status(200);
+    }
+    time_passes(Duration::from_millis(2_100)).await;
+    for path in &paths {
+        for reply in burst(25, |_| gw.get(path).send()).await {
+            reply.expect_status(200);
+        }
+        origin.wait_for_calls(path, 2).await;
+    }
+    for path in &paths {
+        assert_eq!(origin.calls(path), 2, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn stale_key_is_refreshed_once_when_the_upstream_fails() {
     check_refresh_that_fails(Answer::status(500).body("no")).await;
 }
