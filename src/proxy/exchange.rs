@@ -7,8 +7,9 @@
 
 use std::io::Cursor;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header;
@@ -18,12 +19,14 @@ use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora_proxy::SubrequestSpawner;
 use pingora_proxy::subrequest::{BodyMode, Ctx as SubrequestCtx};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::request_id;
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
+
+/// How long an answer waits for its subrequest to tidy up.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Whose errand a request is. It comes from the way the request entered, never from a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,21 +113,14 @@ pub struct Overflow {
     pub rest: Answer,
 }
 
-/// The receiving end of a subrequest; dropped before the end, it ends the subrequest.
+/// A subrequest and the channel on which its answer arrives. The subrequest runs while the answer
+/// is waited for, in the same task: dropped, it ends.
 pub struct Answer {
     tasks: mpsc::Receiver<HttpTask>,
     /// A closed channel would read as a client that left.
     _open: mpsc::Sender<HttpTask>,
-    running: JoinHandle<()>,
+    running: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     ended: bool,
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.running.abort();
-        }
-    }
 }
 
 /// Starts exchanges. It is given the proxy after that was built, since the proxy holds it.
@@ -182,13 +178,14 @@ impl Exchange {
         let context =
             SubrequestCtx::builder().body_mode(body_mode).user_ctx(Box::new(dispatch)).build();
         let (subrequest, handle) = self.spawner.get()?.create_subrequest(&session, context);
-        let running = tokio::spawn(async move {
-            subrequest.run().await;
-        });
         if !body.is_empty() {
             handle.tx.send(HttpTask::Body(Some(body), true)).await.ok()?;
         }
-        Some(Answer { tasks: handle.rx, _open: handle.tx, running, ended: false })
+        let running = Box::pin(async move {
+            subrequest.run().await;
+        });
+        let (tasks, open) = (handle.rx, handle.tx);
+        Some(Answer { tasks, _open: open, running: Some(running), ended: false })
     }
 }
 
@@ -208,19 +205,35 @@ impl Answer {
             Ok([whole]) => whole,
             Err(pieces) => pieces.concat().into(),
         };
-        self.finish();
+        self.finish().await;
         Some(Exchanged::Whole(Collected { head, body }))
     }
 
-    /// Lets the subrequest end by itself, so that its connection goes back to the pool.
-    pub fn finish(mut self) {
-        tokio::spawn(async move { while self.tasks.recv().await.is_some() {} });
+    /// Lets the subrequest end by itself, so that its connection goes back to the pool before the
+    /// next request wants one; what takes longer than a moment goes on in the background.
+    pub async fn finish(mut self) {
+        let rest = async { while self.next_task().await.is_some() {} };
+        if tokio::time::timeout(FINISH_TIMEOUT, rest).await.is_err() {
+            tokio::spawn(async move { while self.next_task().await.is_some() {} });
+        }
+    }
+
+    async fn next_task(&mut self) -> Option<HttpTask> {
+        if let Some(running) = &mut self.running {
+            tokio::select! {
+                biased;
+                task = self.tasks.recv() => return task,
+                () = running => {}
+            }
+            self.running = None;
+        }
+        self.tasks.recv().await
     }
 
     /// The final head; interim (1xx) heads are passed over.
     async fn head(&mut self) -> Option<ResponseHeader> {
         loop {
-            match self.tasks.recv().await? {
+            match self.next_task().await? {
                 HttpTask::Header(head, end) if !head.status.is_informational() => {
                     self.ended = end;
                     return Some(*head);
@@ -234,7 +247,7 @@ impl Answer {
     /// The next piece of the body; `Some(None)` at its end, `None` when it broke off.
     pub async fn next_piece(&mut self) -> Option<Option<Bytes>> {
         while !self.ended {
-            match self.tasks.recv().await? {
+            match self.next_task().await? {
                 HttpTask::Body(piece, end) | HttpTask::UpgradedBody(piece, end) => {
                     self.ended = end;
                     if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {

@@ -96,6 +96,12 @@ impl Filler {
     pub fn refresh(self: &Arc<Self>, errand: Errand, refreshes_max: usize) {
         let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
         let Boarding::Lead(lead) = self.state.flights.board(flight, now()) else { return };
+        // Another refresh may have ended between the look-up that called for this one and now.
+        let (key, head, now) = (&errand.key, &errand.head, Now::read());
+        match cache::lookup(self.state.store, key, head, now) {
+            Lookup::Stale(object) if object.refresh_after <= now.wall => {}
+            _ => return,
+        }
         let Some(slot) = Slot::take(self, refreshes_max) else {
             self.state.metrics.cache.refreshes_skipped.inc();
             return;

@@ -12,6 +12,7 @@
 //! subrequest of an exchange ─ request_filter ─ upstream_peer ─ … ─ channel to the exchange
 //! ```
 
+mod access_line;
 pub mod ctx;
 pub mod edge;
 pub mod exchange;

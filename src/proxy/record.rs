@@ -1,8 +1,10 @@
 //! What is left of a request when it is over: one line in the log, and its counts.
 
+use http::Version;
 use pingora::Error;
 use pingora_proxy::Session;
 
+use super::access_line::{self, AccessLine};
 use super::ctx::Ctx;
 use super::exchange::Origin;
 use crate::clock::Now;
@@ -40,29 +42,42 @@ pub(super) fn finished(
     if ctx.route.as_ref().is_some_and(|route| route.cache.is_some()) && ctx.refused.is_none() {
         metrics.cache.lookups.with_label_values(&[route, cache]).inc();
     }
-    let principal = ctx.principal.as_ref();
-    tracing::info!(
-        target: "access",
-        request_id = &*ctx.request_id,
-        client = ctx.client.map(tracing::field::display),
-        method = head.method.as_str(),
-        host = ctx.host(session),
-        path = head.uri.path(),
-        version = ?head.version,
-        status,
-        bytes = session.body_bytes_sent(),
-        duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-        route,
-        scheme = principal.map_or("none", |principal| principal.scheme.as_str()),
-        principal = principal.map(|principal| &*principal.id),
-        cache,
-        peer = ctx.attempts.tried.last().map(tracing::field::display),
-        refused = ctx.refused,
-        reason = ctx.reason.as_deref(),
-        error = error.map(tracing::field::display),
-        generation = ctx.snapshot.generation,
-    );
     debug_assert_eq!(ctx.origin, Origin::Client, "only subrequests have another origin");
+    if AccessLine::is_wanted() {
+        let principal = ctx.principal.as_ref();
+        let line = AccessLine {
+            timestamp: now.wall.try_into().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            level: "INFO",
+            target: access_line::TARGET,
+            request_id: &ctx.request_id,
+            client: ctx.client,
+            method: head.method.as_str(),
+            host: ctx.host(session),
+            path: head.uri.path(),
+            version: version_name(head.version),
+            status,
+            bytes: session.body_bytes_sent(),
+            duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            route,
+            scheme: principal.map_or("none", |principal| principal.scheme.as_str()),
+            principal: principal.map(|principal| &*principal.id),
+            cache,
+            peer: ctx.attempts.tried.last().copied(),
+            refused: ctx.refused,
+            reason: ctx.reason.as_deref(),
+            error: error.map(ToString::to_string),
+            generation: ctx.snapshot.generation,
+        };
+        line.write();
+    }
+}
+
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
 }
 
 impl Ctx {

@@ -125,7 +125,7 @@ pub(super) async fn overflow(
             }
         }
     }
-    rest.finish();
+    rest.finish().await;
     session.write_response_body(None, true).await
 }
 

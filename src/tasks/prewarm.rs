@@ -75,7 +75,7 @@ impl Warmer {
                 let task = rounds.spawn(round).id();
                 schedule.running.insert(task, Running { route: name, began: now });
             }
-            if rounds.is_empty() {
+            if schedule.has_run_each(&snapshot) {
                 warm.send_replace(true);
             }
             let pause = schedule.pause(now);
@@ -103,6 +103,11 @@ impl Schedule {
         let gone: Vec<String> = self.due_at.keys().filter(|name| is_gone(name)).cloned().collect();
         self.due_at.retain(|name, _| !gone.contains(name));
         gone
+    }
+
+    /// Whether each route had its first round.
+    fn has_run_each(&self, snapshot: &Snapshot) -> bool {
+        warmed(snapshot).all(|(route, _)| self.due_at.contains_key(&route.name))
     }
 
     /// The routes whose round is due and does not run.

@@ -7,7 +7,7 @@ use farmgate::refusal::Refusal;
 use harness::{Answer, Origin, Request, launch, samples};
 use serde_json::{Value, json};
 
-use crate::fixtures::{OPEN, api_key, conf, gateway, nextcloud, serve, token};
+use crate::fixtures::{OPEN, api_key, conf, gateway, nextcloud, serve, token, wait_for_metric};
 
 const HELD: usize = 500;
 const SCRAPES: usize = 100;
@@ -48,6 +48,8 @@ async fn every_series_and_refusal_code_is_exposed() {
     let sections = "cache: {policies: {kept: {fresh: 1h, share: everyone}}}";
     let (_origin, gw) = serve(sections, &[route]).await;
     gw.get("/y").send().await.expect_status(200);
+    // A request is counted after its answer has left.
+    wait_for_metric(&gw, "farmgate_requests_total", &[], |requests| requests >= 1.0).await;
     let text = gw.admin_get("/metrics").send().await.expect_status(200).text();
     let described = |kind: &str, name: &str| text.contains(&format!("# {kind} {name} "));
     let hidden: Vec<_> =

@@ -96,8 +96,9 @@ async fn good_reload_changes_the_next_request_and_drops_none_in_flight() {
         after.expect_status(200).expect_body("\"new\"");
     }
     assert_eq!(old.calls("/slow"), 20);
-    let line =
-        gw.wait_for_log(|line| line.contains("\"generation\":2,\"target\":\"access\"")).await;
+    let of_the_new =
+        |line: &str| line.contains("\"target\":\"access\"") && line.contains("\"generation\":2");
+    let line = gw.wait_for_log(of_the_new).await;
     assert!(line.contains("\"status\":200"));
 }
 
