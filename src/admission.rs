@@ -12,9 +12,9 @@ use http::request::Parts;
 use crate::auth::{AuthError, NonceError, Principal, Scheme};
 use crate::clock::Now;
 use crate::envelope::StatusForm;
-use crate::ratelimit::{Quota, Remaining, RetryAfter};
+use crate::ratelimit::{Remaining, RetryAfter};
 use crate::refusal::Refusal;
-use crate::route::{Match, Route, canonical_path};
+use crate::route::{Limit, Match, Route, canonical_path};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
@@ -58,10 +58,8 @@ pub struct Admission {
 /// A charge to a quota.
 #[derive(Debug)]
 pub struct Charged {
-    /// The quota's name.
-    pub name: String,
-    /// What it allows.
-    pub quota: Quota,
+    /// The quota.
+    pub limit: Arc<Limit>,
     /// What is left.
     pub remaining: Remaining,
 }
@@ -78,7 +76,7 @@ pub struct Refused {
     /// `WWW-Authenticate`, where a credential would help.
     pub challenge: Option<&'static str>,
     /// The quota that is used up.
-    pub limited: Option<(String, Quota, RetryAfter)>,
+    pub limited: Option<(Arc<Limit>, RetryAfter)>,
     /// What only the log is told.
     pub reason: Option<Cow<'static, str>>,
 }
@@ -186,11 +184,9 @@ fn charge(
     let Some(limit) = &route.limit else { return Ok(None) };
     let who = counted_as(principal, arrival.client);
     match state.buckets.charge(&limit.name, limit.quota, &who, arrival.now) {
-        Ok(remaining) => {
-            Ok(Some(Charged { name: limit.name.clone(), quota: limit.quota, remaining }))
-        }
+        Ok(remaining) => Ok(Some(Charged { limit: limit.clone(), remaining })),
         Err(retry) => {
-            let limited = Some((limit.name.clone(), limit.quota, retry));
+            let limited = Some((limit.clone(), retry));
             let refused = Refused::by(route, Refusal::QuotaExceeded { retry_after: retry.0 });
             Err(Box::new(Refused { limited, ..refused }))
         }
@@ -198,8 +194,9 @@ fn charge(
 }
 
 fn refund(state: &State, principal: &Principal, charged: Option<Charged>, client: IpAddr) {
-    if let Some(Charged { name, quota, remaining }) = charged {
-        state.buckets.refund(&name, quota, &counted_as(principal, client), remaining);
+    if let Some(Charged { limit, remaining }) = charged {
+        let who = counted_as(principal, client);
+        state.buckets.refund(&limit.name, limit.quota, &who, remaining);
     }
 }
 
@@ -385,8 +382,8 @@ routes:
             assert!(edge.ask(request("GET", "h", "/open", None)).is_ok());
         }
         let refused = edge.refuses(request("GET", "h", "/open", None), "quota_exceeded");
-        let (name, _, retry) = refused.limited.unwrap();
-        assert_eq!((name.as_str(), retry.0), ("two", Duration::from_secs(60)));
+        let (limit, retry) = refused.limited.unwrap();
+        assert_eq!((limit.name.as_str(), retry.0), ("two", Duration::from_secs(60)));
         edge.now = edge.now.plus(Duration::from_secs(60));
         assert!(edge.ask(request("GET", "h", "/open", None)).is_ok());
     }

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderValue, Method};
 
 use crate::auth::Authenticator;
 use crate::cache::policy::Policy;
 use crate::envelope::{Rule, StatusForm};
-use crate::ratelimit::Quota;
+use crate::ratelimit::{self, Quota};
 use crate::upstream::Pool;
 
 /// All rules for one path.
@@ -31,7 +31,7 @@ pub struct Route {
     /// A scope that the principal must have.
     pub scope: Option<String>,
     /// How often each principal may call.
-    pub limit: Option<Limit>,
+    pub limit: Option<Arc<Limit>>,
     /// How answers are kept; `None` means that they are not.
     pub cache: Option<Policy>,
     /// How JSON answers are wrapped; `None` means that they pass as they are.
@@ -57,6 +57,17 @@ pub struct Limit {
     pub name: String,
     /// How much it allows.
     pub quota: Quota,
+    /// The `RateLimit-Policy` field that says so.
+    pub policy_field: HeaderValue,
+}
+
+impl Limit {
+    /// A quota with its name; `None` when the name cannot stand in a header field.
+    #[must_use]
+    pub fn new(name: &str, quota: Quota) -> Option<Self> {
+        let policy_field = ratelimit::policy_field(name, quota).try_into().ok()?;
+        Some(Self { name: name.to_owned(), quota, policy_field })
+    }
 }
 
 /// What is fetched before anyone asks.

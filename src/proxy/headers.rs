@@ -14,6 +14,7 @@ use super::request_id::REQUEST_ID;
 use crate::cache::object::Validators;
 use crate::clock::Now;
 use crate::ratelimit;
+use crate::route::Limit;
 use crate::snapshot::Downstream;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -163,9 +164,8 @@ pub(super) fn tell_client(head: &mut ResponseHeader, ctx: &Ctx, now: Now) -> pin
         head.insert_header(CACHE_STATUS, cache_status(ctx, now))?;
     }
     if let Some(charged) = &ctx.charged {
-        let policy = ratelimit::policy_field(&charged.name, charged.quota);
-        head.insert_header(RATE_LIMIT_POLICY, policy)?;
-        let remaining = ratelimit::remaining_field(&charged.name, &charged.remaining);
+        head.insert_header(RATE_LIMIT_POLICY, charged.limit.policy_field.clone())?;
+        let remaining = ratelimit::remaining_field(&charged.limit.name, &charged.remaining);
         head.insert_header(RATE_LIMIT, remaining)?;
     }
     Ok(())
@@ -178,12 +178,11 @@ pub(super) fn tell_client(head: &mut ResponseHeader, ctx: &Ctx, now: Now) -> pin
 /// When a field cannot be written.
 pub(super) fn tell_limited(
     head: &mut ResponseHeader,
-    name: &str,
-    quota: ratelimit::Quota,
+    limit: &Limit,
     retry_after: ratelimit::RetryAfter,
 ) -> pingora::Result<()> {
-    head.insert_header(RATE_LIMIT_POLICY, ratelimit::policy_field(name, quota))?;
-    head.insert_header(RATE_LIMIT, ratelimit::refused_field(name, retry_after))
+    head.insert_header(RATE_LIMIT_POLICY, limit.policy_field.clone())?;
+    head.insert_header(RATE_LIMIT, ratelimit::refused_field(&limit.name, retry_after))
 }
 
 /// Takes off what an upstream's answer says for one hop only. An upgrade keeps it: there the hop is

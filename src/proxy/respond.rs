@@ -72,8 +72,8 @@ pub(super) fn compose(
     if let crate::refusal::Refusal::MethodNotAllowed { allow, .. } = &refusal {
         head.insert_header(header::ALLOW, allow.as_str())?;
     }
-    if let Some((name, quota, retry_after)) = limited {
-        headers::tell_limited(&mut head, &name, quota, retry_after)?;
+    if let Some((limit, retry_after)) = limited {
+        headers::tell_limited(&mut head, &limit, retry_after)?;
     }
     Ok((head, body))
 }

@@ -120,12 +120,12 @@ impl<'a> Compiler<'a> {
         found
     }
 
-    fn limit(&mut self, path: &str, name: &'a str) -> Option<Limit> {
+    fn limit(&mut self, path: &str, name: &'a str) -> Option<Arc<Limit>> {
         self.used.quotas.insert(name);
         let quotas = &self.source.value.limits.quotas;
         if let Some(rate) = quotas.get(name) {
             let quota = Quota { requests: rate.count(), period: rate.period() };
-            return Some(Limit { name: name.to_owned(), quota });
+            return Limit::new(name, quota).map(Arc::new);
         }
         if self.source.document.is_whole("limits.quotas") {
             self.used.named_in_vain = true;
