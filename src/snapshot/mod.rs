@@ -241,6 +241,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::fixture::snapshot;
+    use crate::route::Match;
 
     fn behind(trusted: &str) -> super::Snapshot {
         snapshot(&format!(
@@ -272,5 +273,50 @@ mod tests {
     fn a_hop_that_is_no_address_ends_the_search() {
         check("10.0.0.0/8", "10.0.0.1", &["1.1.1.1, unknown, 10.0.0.3"], "10.0.0.3");
         check("10.0.0.0/8", "10.0.0.1", &[], "10.0.0.1");
+    }
+
+    const ROUTES: &str = "
+listeners: [{address: 127.0.0.1:1}]
+admin: {address: 127.0.0.1:2}
+routes:
+  - {name: rest, path_prefix: /, pool: service, auth: {anonymous: true}}
+  - {name: api, path_prefix: /api, pool: service, auth: {anonymous: true}}
+  - {name: read, path_prefix: /api/v1, methods: [GET], pool: service, auth: {anonymous: true}}
+  - {name: write, path_prefix: /api/v1, methods: [POST, PUT], pool: service, auth: {anonymous: true}}
+  - {name: hosted, hosts: [a.example], path_prefix: /api, pool: service, auth: {anonymous: true}}
+";
+
+    #[track_caller]
+    fn finds(method: &str, host: &str, path: &str, wanted: &str) {
+        let method = method.parse().unwrap();
+        let found = match snapshot(ROUTES).routes.find(host, path, &method) {
+            Match::Found(route) => route.name.clone(),
+            Match::OtherMethods { allow, .. } => allow,
+            Match::Nothing => "nothing".into(),
+        };
+        assert_eq!(found, wanted, "{method} {host}{path}");
+    }
+
+    #[test]
+    fn the_longest_prefix_on_a_segments_edge_decides() {
+        finds("GET", "h", "/api/v1/x", "read");
+        finds("GET", "h", "/api/v1", "read");
+        finds("GET", "h", "/api/v10", "api");
+        finds("GET", "h", "/apix", "rest");
+        finds("GET", "h", "/", "rest");
+    }
+
+    #[test]
+    fn a_route_that_names_the_host_is_asked_first() {
+        finds("GET", "a.example", "/api/x", "hosted");
+        finds("GET", "b.example", "/api/x", "api");
+        finds("GET", "a.example", "/api/v1/x", "read");
+    }
+
+    #[test]
+    fn a_method_that_the_prefix_lacks_is_not_sought_in_shorter_ones() {
+        finds("PUT", "h", "/api/v1/x", "write");
+        finds("HEAD", "h", "/api/v1/x", "read");
+        finds("DELETE", "h", "/api/v1/x", "GET, HEAD, POST, PUT");
     }
 }
