@@ -27,8 +27,8 @@ lint:            ## Does clippy agree?
 unit:            ## Unit and black-box tests, with nextest where it is installed
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run --workspace; \
-	else $(CARGO) test --workspace --lib --bins --tests; fi
+	then $(CARGO) nextest run --workspace --no-fail-fast; \
+	else $(CARGO) test --workspace --lib --bins --tests --no-fail-fast; fi
 	$(CARGO) test --workspace --doc
 
 doc:             ## Documentation without warnings

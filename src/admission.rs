@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::auth::{AuthError, NonceError, Principal, Scheme};
+use crate::auth::{AuthError, NonceError, Principal, Scheme, Verified};
 use crate::clock::Now;
 use crate::envelope::StatusForm;
-use crate::ratelimit::{Remaining, RetryAfter};
+use crate::ratelimit::{self, Remaining, RetryAfter};
 use crate::refusal::Refusal;
 use crate::route::{Limit, Match, Route, canonical_path};
 use crate::snapshot::Snapshot;
@@ -49,8 +49,13 @@ pub struct Admission {
     pub route: Arc<Route>,
     /// The host that the route took.
     pub host: String,
-    /// Who is calling.
+    /// Who is calling: the first, where the route wants several credentials.
     pub principal: Principal,
+    /// Everybody whose credential was verified, as one text: what must not be shared is kept apart
+    /// by it.
+    pub identity: String,
+    /// The credentials that were verified; others that the request carries prove nothing.
+    pub schemes: Vec<Scheme>,
     /// What is left of the principal's quota.
     pub charged: Option<Charged>,
 }
@@ -103,6 +108,30 @@ impl Located {
     }
 }
 
+/// Lets a client's address in, before anything is known of the request but its head: the shield
+/// counts it, and the head must be of a reasonable size.
+///
+/// # Errors
+///
+/// A refusal when the address sends too much, or the head is too large.
+pub fn greet(
+    snapshot: &Snapshot,
+    state: &State,
+    client: IpAddr,
+    head: &Parts,
+) -> Result<ratelimit::InFlight, Box<Refused>> {
+    let refuse = |refusal| Box::new(Refused::plain(refusal, snapshot.status_form));
+    let entered =
+        state.shield.admit(snapshot.shield, client).map_err(|refusal| refuse(refusal.into()))?;
+    let limits = &snapshot.downstream;
+    let bytes: usize =
+        head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head.headers.len() > limits.header_count_max || bytes > limits.header_bytes_max {
+        return Err(refuse(Refusal::HeadTooLarge));
+    }
+    Ok(entered)
+}
+
 /// Finds the route of a request.
 ///
 /// # Errors
@@ -140,9 +169,10 @@ pub fn admit(
     arrival: &Arrival<'_>,
 ) -> Result<Admission, Box<Refused>> {
     let Located { route, host, other_methods } = located;
-    let principal = identify(state, &route, arrival)?;
+    let Verified { principal, also, .. } = identify(state, &route, arrival)?;
     if let Some(scope) = &route.scope
         && !principal.has_scope(scope)
+        && !also.iter().any(|other| other.has_scope(scope))
     {
         return Err(Box::new(Refused::by(&route, Refusal::ScopeMissing(scope.clone()))));
     }
@@ -152,14 +182,17 @@ pub fn admit(
         let method = arrival.head.method.as_str().to_owned();
         return Err(Box::new(Refused::by(&route, Refusal::MethodNotAllowed { method, allow })));
     }
-    Ok(Admission { route, host, principal, charged })
+    let all = || std::iter::once(&principal).chain(&also);
+    let identity: Vec<String> = all().map(Principal::identity_key).collect();
+    let schemes = all().map(|each| each.scheme).collect();
+    Ok(Admission { route, host, identity: identity.join("\n\n"), schemes, principal, charged })
 }
 
 fn identify(
     state: &State,
     route: &Arc<Route>,
     arrival: &Arrival<'_>,
-) -> Result<Principal, Box<Refused>> {
+) -> Result<Verified, Box<Refused>> {
     let refuse = |error: &AuthError| {
         let reason = Some(error.to_string().into());
         Box::new(Refused { reason, ..Refused::by(route, Refusal::from(error)) })
@@ -172,7 +205,7 @@ fn identify(
         let claimed = state.nonces.claim(nonce, arrival.now);
         claimed.map_err(|error: NonceError| refuse(&error.into()))?;
     }
-    Ok(verified.principal)
+    Ok(verified)
 }
 
 fn charge(
@@ -200,10 +233,10 @@ fn refund(state: &State, principal: &Principal, charged: Option<Charged>, client
     }
 }
 
-/// Whoever has no name is counted by address.
+/// Whoever has no name is counted by address, as the shield does it: an IPv6 client has a whole /64.
 fn counted_as(principal: &Principal, client: IpAddr) -> String {
     match principal.scheme {
-        Scheme::Anonymous => format!("address:{client}"),
+        Scheme::Anonymous => format!("network:{:x}", ratelimit::network(client)),
         Scheme::Jwt | Scheme::ApiKey | Scheme::Signature => principal.quota_key(),
     }
 }

@@ -16,7 +16,7 @@ use crate::config::pool::PoolConfig;
 use crate::config::scalar::{Secret, SecretRef};
 use crate::config::sources::{Source, Sources};
 use crate::config::{ConfigFault, Document};
-use crate::snapshot::{self, Live, Snapshot};
+use crate::snapshot::{self, Live, RestartOnly, Snapshot};
 use crate::state::State;
 use crate::tls;
 use crate::upstream::Pools;
@@ -29,6 +29,10 @@ pub struct Reloader {
     file: PathBuf,
     live: Live,
     state: Arc<State>,
+    /// What the process was started with, and what still holds of it.
+    started_with: RestartOnly,
+    /// One reload at a time; nobody else waits for it.
+    reloading: Mutex<()>,
     last: Mutex<LastReload>,
 }
 
@@ -59,23 +63,42 @@ impl Reloader {
             at_unix_seconds: now.unix_seconds(),
             ..LastReload::default()
         };
-        Self { file, live, state, last: Mutex::new(last) }
+        let started_with = live.load().restart.clone();
+        Self {
+            file,
+            live,
+            state,
+            started_with,
+            reloading: Mutex::default(),
+            last: Mutex::new(last),
+        }
     }
 
     /// Reads, compiles and publishes. When anything is wrong the old configuration keeps serving.
     pub fn reload(&self, now: Now) -> LastReload {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.live.load_full();
         let compiled = check(&self.file, &self.state.pools, old.generation + 1);
-        let metrics = &self.state.metrics;
-        metrics.config.last_reload_success.set(i64::from(compiled.is_ok()));
-        let result = if compiled.is_ok() { "success" } else { "refused" };
-        metrics.config.reloads.with_label_values(&[result]).inc();
-        *last = match compiled {
-            Ok(new) => self.publish(&old, new, now),
-            Err(faults) => refused(&old, &faults, now),
+        let ended = match &compiled {
+            Ok(new) => accepted(new, self.started_with.differences(&new.restart), now),
+            Err(faults) => refused(&old, faults, now),
         };
-        last.clone()
+        self.publish(compiled.ok(), &ended);
+        ended
+    }
+
+    /// Brings a reload into force and into view in one moment, so that nobody sees half of it.
+    fn publish(&self, new: Option<Snapshot>, ended: &LastReload) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(new) = new {
+            self.live.store(Arc::new(new));
+        }
+        last.clone_from(ended);
+        let metrics = &self.state.metrics.config;
+        metrics.generation.set(i64::try_from(ended.generation).unwrap_or(i64::MAX));
+        metrics.last_reload_success.set(i64::from(ended.success));
+        let result = if ended.success { "success" } else { "refused" };
+        metrics.reloads.with_label_values(&[result]).inc();
     }
 
     /// How the last reload ended.
@@ -83,20 +106,17 @@ impl Reloader {
     pub fn last(&self) -> LastReload {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    fn publish(&self, old: &Snapshot, new: Snapshot, now: Now) -> LastReload {
-        let generation = new.generation;
-        let needs_restart = old.restart.differences(&new.restart);
-        self.live.store(Arc::new(new));
-        self.state.metrics.config.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
-        tracing::info!(generation, ?needs_restart, "configuration reloaded");
-        LastReload {
-            generation,
-            success: true,
-            at_unix_seconds: now.unix_seconds(),
-            faults: Vec::new(),
-            needs_restart,
-        }
+fn accepted(new: &Snapshot, needs_restart: Vec<&'static str>, now: Now) -> LastReload {
+    let generation = new.generation;
+    tracing::info!(generation, ?needs_restart, "configuration reloaded");
+    LastReload {
+        generation,
+        success: true,
+        at_unix_seconds: now.unix_seconds(),
+        faults: Vec::new(),
+        needs_restart,
     }
 }
 

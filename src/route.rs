@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Uri};
 
 use crate::auth::Authenticator;
+use crate::cache::key::{Key, KeyParts};
 use crate::cache::policy::Policy;
 use crate::envelope::{Rule, StatusForm};
 use crate::ratelimit::{self, Quota};
@@ -71,7 +72,7 @@ impl Limit {
 }
 
 /// What is fetched before anyone asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prewarm {
     /// How often.
     pub every: Duration,
@@ -82,6 +83,20 @@ pub struct Prewarm {
 }
 
 impl Route {
+    /// The name under which the answer to a `GET` is kept; `identity` is who asks.
+    #[must_use]
+    pub fn cache_key(&self, policy: &Policy, host: &str, target: &Uri, identity: &str) -> Key {
+        Key::new(&KeyParts {
+            route: &self.name,
+            pool: &self.pool.name,
+            form: self.envelope.map(|rule| rule.status_form.as_str()),
+            host,
+            path: target.path(),
+            query: target.query().unwrap_or_default(),
+            principal: (!policy.shared).then_some(identity),
+        })
+    }
+
     /// Whether answers are collected whole before they leave: cached or wrapped ones are, all
     /// others stream.
     #[must_use]
@@ -188,8 +203,8 @@ fn allow(methods: &[&Method]) -> String {
 /// Brings a path to the one spelling that routes are matched by: escapes of unreserved characters
 /// are undone (RFC 3986, section 6.2.2.2), so that `%61dmin` cannot walk around `admin`.
 ///
-/// `None` for a path that an upstream could read as another one: with `.` or `..` segments, plain
-/// or escaped, with a backslash, an escaped slash or NUL, or with a broken escape.
+/// `None` for a path that an upstream could read as another one: with empty, `.` or `..` segments,
+/// plain or escaped, with a backslash, an escaped slash or NUL, or with a broken escape.
 #[must_use]
 pub fn canonical_path(path: &str) -> Option<Cow<'_, str>> {
     if !path.starts_with('/') || path.contains('\\') {
@@ -198,7 +213,8 @@ pub fn canonical_path(path: &str) -> Option<Cow<'_, str>> {
     let canonical =
         if path.contains('%') { Cow::Owned(unescape(path)?) } else { Cow::Borrowed(path) };
     let has_dots = canonical.split('/').any(|segment| segment == "." || segment == "..");
-    (!has_dots).then_some(canonical)
+    let has_empty = canonical.contains("//");
+    (!has_dots && !has_empty).then_some(canonical)
 }
 
 fn unescape(path: &str) -> Option<String> {
@@ -244,7 +260,9 @@ mod tests {
 
     #[test]
     fn paths_that_can_be_read_in_two_ways_are_refused() {
-        for path in ["/a/../b", "/a/%2e%2E/b", "/./a", "/a%2fb", "/a%00", "/a\\b", "/%5cb"] {
+        for path in
+            ["/a/../b", "/a/%2e%2E/b", "/./a", "/a%2fb", "/a%00", "/a\\b", "/%5cb", "//a", "/a//b"]
+        {
             check(path, None);
         }
         for path in ["/a%", "/a%2", "/a%zz", "/%+1", "a", ""] {

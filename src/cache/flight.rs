@@ -18,10 +18,20 @@ const SHARDS: usize = 16;
 /// Most flights known in one shard; beyond it a fetch is not shared.
 const SHARD_FLIGHTS_MAX: usize = 4_096;
 
+/// Fewest flights in one shard that are worth a sweep.
+const SWEEP_AT_MIN: usize = 32;
+
 /// All flights of the process. `T` is how a flight can end.
 #[derive(Debug)]
 pub struct Flights<T> {
-    shards: Vec<Mutex<HashMap<Key, Flight<T>>>>,
+    shards: Vec<Mutex<Shard<T>>>,
+}
+
+#[derive(Debug)]
+struct Shard<T> {
+    flights: HashMap<Key, Flight<T>>,
+    /// At this many flights those that ended long ago are swept out.
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
@@ -59,7 +69,8 @@ pub struct Passenger<T> {
 
 impl<T: Clone> Default for Flights<T> {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        let shard = || Shard { flights: HashMap::new(), sweep_at: SWEEP_AT_MIN };
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect() }
     }
 }
 
@@ -68,8 +79,8 @@ impl<T: Clone> Flights<T> {
     #[must_use]
     pub fn board(self: &Arc<Self>, key: Key, now: Instant) -> Boarding<T> {
         let Some(shard) = self.shards.get(key.shard(SHARDS)) else { return Boarding::Full };
-        let mut flights = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        match flights.get(&key) {
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        match shard.flights.get(&key) {
             Some(Flight::InTheAir(outcome)) => {
                 return Boarding::Join(Passenger { outcome: outcome.clone() });
             }
@@ -78,27 +89,36 @@ impl<T: Clone> Flights<T> {
             }
             _ => {}
         }
-        if flights.len() >= SHARD_FLIGHTS_MAX {
-            flights.retain(|_, flight| match flight {
-                Flight::InTheAir(_) => true,
-                Flight::Landed { known_until, .. } => now < *known_until,
-            });
-            if flights.len() >= SHARD_FLIGHTS_MAX {
-                return Boarding::Full;
-            }
+        shard.sweep(now);
+        if shard.flights.len() >= SHARD_FLIGHTS_MAX {
+            return Boarding::Full;
         }
         let (sender, receiver) = watch::channel(None);
-        flights.insert(key, Flight::InTheAir(receiver));
+        shard.flights.insert(key, Flight::InTheAir(receiver));
         Boarding::Lead(Lead { flights: self.clone(), key, outcome: sender })
     }
 
     fn end(&self, key: Key, landed: Option<Flight<T>>) {
         let Some(shard) = self.shards.get(key.shard(SHARDS)) else { return };
-        let mut flights = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         match landed {
-            Some(flight) => flights.insert(key, flight),
-            None => flights.remove(&key),
+            Some(flight) => shard.flights.insert(key, flight),
+            None => shard.flights.remove(&key),
         };
+    }
+}
+
+impl<T> Shard<T> {
+    /// Forgets what ended and is no longer known, each time the shard has doubled.
+    fn sweep(&mut self, now: Instant) {
+        if self.flights.len() < self.sweep_at {
+            return;
+        }
+        self.flights.retain(|_, flight| match flight {
+            Flight::InTheAir(_) => true,
+            Flight::Landed { known_until, .. } => now < *known_until,
+        });
+        self.sweep_at = (self.flights.len() * 2).max(SWEEP_AT_MIN);
     }
 }
 
@@ -145,7 +165,15 @@ mod tests {
     use crate::clock::Now;
 
     fn key(path: &str) -> Key {
-        Key::new(&KeyParts { route: "r", host: "h", path, query: "", principal: None })
+        Key::new(&KeyParts {
+            route: "r",
+            pool: "p",
+            form: None,
+            host: "h",
+            path,
+            query: "",
+            principal: None,
+        })
     }
 
     fn lead(flights: &Arc<Flights<u8>>, now: Instant) -> Lead<u8> {

@@ -13,6 +13,11 @@ use sha2::{Digest, Sha256};
 pub struct KeyParts<'a> {
     /// Name of the route: two routes never share answers.
     pub route: &'a str,
+    /// Name of the pool that answers.
+    pub pool: &'a str,
+    /// Form of the envelope; `None` when the answer is kept as it came. A reload that changes it
+    /// must not serve the old form.
+    pub form: Option<&'a str>,
     /// Host without port, lower case.
     pub host: &'a str,
     /// Path as it goes to the upstream.
@@ -33,7 +38,8 @@ impl Key {
     pub fn new(parts: &KeyParts<'_>) -> Self {
         let mut digest = Sha256::new();
         digest.update(b"farmgate cache key 1");
-        for part in [parts.route, parts.host, parts.path, parts.query] {
+        let form = parts.form.unwrap_or_default();
+        for part in [parts.route, parts.pool, form, parts.host, parts.path, parts.query] {
             absorb(&mut digest, part);
         }
         digest.update([u8::from(parts.principal.is_some())]);
@@ -90,14 +96,24 @@ mod tests {
 
     use super::*;
 
-    const PARTS: KeyParts<'static> =
-        KeyParts { route: "r", host: "h", path: "/p", query: "q=1", principal: Some("jwt:1") };
+    const PARTS: KeyParts<'static> = KeyParts {
+        route: "r",
+        pool: "p",
+        form: Some("text"),
+        host: "h",
+        path: "/p",
+        query: "q=1",
+        principal: Some("jwt:1"),
+    };
 
     #[test]
     fn each_part_makes_another_key() {
         let base = Key::new(&PARTS);
         for other in [
             KeyParts { route: "s", ..PARTS },
+            KeyParts { pool: "q", ..PARTS },
+            KeyParts { form: Some("integer"), ..PARTS },
+            KeyParts { form: None, ..PARTS },
             KeyParts { host: "i", ..PARTS },
             KeyParts { path: "/q", ..PARTS },
             KeyParts { query: "q=2", ..PARTS },

@@ -66,8 +66,9 @@ pub struct Variance {
 impl Variance {
     /// Reads `Vary` from an answer and digests the values that the request has for it.
     ///
-    /// `None` when the answer varies on everything or on more than [`VARY_FIELDS_MAX`] fields:
-    /// then no other request can be told to get the same answer.
+    /// `None` when the answer varies on everything, on more than [`VARY_FIELDS_MAX`] fields, or on
+    /// what the gateway itself writes: then no other request can be told to get the same answer.
+    /// `Host` does not count, the key knows it.
     #[must_use]
     pub fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Self> {
         let mut fields = Vec::new();
@@ -78,10 +79,13 @@ impl Variance {
                 }
             }
         }
-        fields.retain(|name| *name != header::ACCEPT_ENCODING);
+        fields.retain(|name| *name != header::ACCEPT_ENCODING && *name != header::HOST);
+        let is_ours =
+            |name: &HeaderName| name.as_str().starts_with("x-forwarded-") || name == "x-request-id";
         fields.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         fields.dedup();
-        if fields.len() > VARY_FIELDS_MAX || fields.iter().any(|name| name == "*") {
+        let is_unknown = |name: &HeaderName| name == "*" || is_ours(name);
+        if fields.len() > VARY_FIELDS_MAX || fields.iter().any(is_unknown) {
             return None;
         }
         let digest = digest(&fields, request);

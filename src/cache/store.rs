@@ -353,7 +353,15 @@ mod tests {
     use super::*;
 
     fn key(path: &str) -> Key {
-        Key::new(&KeyParts { route: "r", host: "h", path, query: "", principal: None })
+        Key::new(&KeyParts {
+            route: "r",
+            pool: "p",
+            form: None,
+            host: "h",
+            path,
+            query: "",
+            principal: None,
+        })
     }
 
     fn object(body: &str, vary: Option<(&'static str, &HeaderMap)>) -> Arc<Object> {

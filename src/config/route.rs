@@ -34,7 +34,8 @@ pub struct RouteConfig {
     /// Whether the client's credentials reach the service.
     #[serde(default)]
     pub credentials: CredentialsConfig,
-    /// How long a request may take in all.
+    /// How long a request may take until its answer begins; where answers are collected, until it
+    /// is complete.
     #[serde(default = "default_timeout")]
     pub timeout: Period,
     /// Largest request body.

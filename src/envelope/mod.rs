@@ -33,6 +33,15 @@ pub enum StatusForm {
 }
 
 impl StatusForm {
+    /// The word for this form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+        }
+    }
+
     /// The JSON value of `status`.
     const fn literal(self, success: bool) -> &'static str {
         match (self, success) {

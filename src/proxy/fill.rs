@@ -14,7 +14,6 @@ use pingora::http::RequestHeader;
 use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
 use super::headers;
 use crate::answer::{self, Asked};
-use crate::auth::Scheme;
 use crate::cache::flight::{Boarding, Lead};
 use crate::cache::key::Key;
 use crate::cache::object::Object;
@@ -28,6 +27,9 @@ use crate::state::State;
 
 /// How often a request looks for an answer of its own after another's did not fit it.
 const ROUNDS_MAX: usize = 3;
+
+/// Largest body of a failure that is remembered for others.
+const REMEMBERED_BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Fetches answers.
 pub struct Filler {
@@ -48,8 +50,8 @@ pub struct Errand {
     pub head: Arc<RequestHeader>,
     /// Route, origin, deadline.
     pub dispatch: Dispatch,
-    /// How the caller proved who it is.
-    pub scheme: Scheme,
+    /// Whether nobody in particular asks.
+    pub is_anonymous: bool,
 }
 
 /// An outcome, and whose work it was.
@@ -79,15 +81,22 @@ impl Filler {
                 Boarding::Known(outcome) => (Some(outcome), true),
                 Boarding::Full => break,
             };
-            if let Some(outcome) = outcome.filter(|outcome| fits(outcome, errand)) {
-                return Obtained { outcome, collapsed: !remembered, remembered };
+            match outcome {
+                Some(outcome) if fits(&outcome, errand) => {
+                    return Obtained { outcome, collapsed: !remembered, remembered };
+                }
+                // It is somebody else's, and the next flight's would be too.
+                Some(Outcome::Personal(_)) => break,
+                _ => {}
             }
-            if let Some(object) = self.state.store.find(&errand.key, &errand.head.headers) {
+            let (key, head) = (&errand.key, &errand.head);
+            if let Lookup::Fresh(object) = cache::lookup(self.state.store, key, head, Now::read()) {
                 let outcome = Outcome::Stored(object);
                 return Obtained { outcome, collapsed: true, remembered: false };
             }
         }
         let outcome = self.fetch(errand).await;
+        self.count(errand, &outcome);
         Obtained { outcome, collapsed: false, remembered: false }
     }
 
@@ -122,7 +131,11 @@ impl Filler {
                 passenger.outcome().await.unwrap_or(Outcome::Refused(Refusal::UpstreamBroken))
             }
             Boarding::Known(outcome) => outcome,
-            Boarding::Full => self.fetch(errand).await,
+            Boarding::Full => {
+                let outcome = self.fetch(errand).await;
+                self.count(errand, &outcome);
+                outcome
+            }
         }
     }
 
@@ -149,15 +162,17 @@ impl Filler {
     }
 
     async fn fly(&self, lead: Lead<Outcome>, errand: &Errand) -> Outcome {
-        let outcome = self.fetch(errand).await;
-        match &outcome {
-            Outcome::Stored(object) => {
-                self.state.store.put(&errand.key, object.clone());
+        let outcome = match self.fetch(errand).await {
+            Outcome::Stored(object) if !self.state.store.put(&errand.key, object.clone()) => {
+                Outcome::Given(object)
             }
-            _ => self.leave_alone(errand),
+            outcome => outcome,
+        };
+        if !matches!(outcome, Outcome::Stored(_)) {
+            self.leave_alone(errand);
         }
-        let worth_remembering = outcome.is_failure() || matches!(outcome, Outcome::TooLarge);
-        let known_until = worth_remembering.then(|| now() + errand.policy.error_for);
+        self.count(errand, &outcome);
+        let known_until = is_worth_remembering(&outcome).then(|| now() + errand.policy.error_for);
         lead.land(outcome.clone(), known_until);
         outcome
     }
@@ -192,10 +207,22 @@ impl Filler {
             &metrics.cache.fill_seconds.with_label_values(&[&route.name]),
             now().saturating_duration_since(began),
         );
-        let origin = errand.dispatch.origin;
-        let labels = [route.name.as_str(), origin.as_str(), outcome.as_str()];
-        metrics.cache.fills.with_label_values(&labels).inc();
         outcome
+    }
+
+    fn count(&self, errand: &Errand, outcome: &Outcome) {
+        let Dispatch { route, origin, .. } = &errand.dispatch;
+        let labels = [route.name.as_str(), origin.as_str(), outcome.as_str()];
+        self.state.metrics.cache.fills.with_label_values(&labels).inc();
+    }
+}
+
+/// Failures are remembered, unless the body alone would make that dear.
+fn is_worth_remembering(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed(object) => object.body.len() <= REMEMBERED_BODY_BYTES_MAX,
+        Outcome::Refused(_) | Outcome::TooLarge => true,
+        Outcome::Stored(_) | Outcome::Given(_) | Outcome::Personal(_) => false,
     }
 }
 
@@ -223,16 +250,17 @@ fn settle(
 /// Whether an outcome that another request caused answers this one.
 fn fits(outcome: &Outcome, errand: &Errand) -> bool {
     match outcome {
-        Outcome::Stored(object) | Outcome::Given(object) | Outcome::Failed(object) => {
+        Outcome::Stored(object) | Outcome::Given(object) => {
             object.variance.selects(&errand.head.headers)
         }
         // Where each principal has answers of its own, who waits is the one it concerns.
         Outcome::Personal(object) => {
             !errand.policy.shared
-                && errand.scheme != Scheme::Anonymous
+                && !errand.is_anonymous
                 && object.variance.selects(&errand.head.headers)
         }
-        Outcome::Refused(_) | Outcome::TooLarge => true,
+        // An upstream that fails in another language fails all the same.
+        Outcome::Failed(_) | Outcome::Refused(_) | Outcome::TooLarge => true,
     }
 }
 

@@ -11,11 +11,11 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::ctx::{CacheResult, Ctx};
 use super::request_id::REQUEST_ID;
+use crate::auth::Scheme;
 use crate::cache::object::Validators;
 use crate::clock::Now;
 use crate::ratelimit;
 use crate::route::Limit;
-use crate::snapshot::Downstream;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -52,27 +52,32 @@ const HOP: [HeaderName; 4] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Where a credential can stand.
-const CREDENTIALS: [HeaderName; 10] = [
-    header::AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-nc-client-id"),
-    HeaderName::from_static("x-nc-timestamp"),
-    HeaderName::from_static("x-nc-nonce"),
-    HeaderName::from_static("x-nc-signature"),
-    HeaderName::from_static("x-client-id"),
-    HeaderName::from_static("x-timestamp"),
-    HeaderName::from_static("x-nonce"),
-    HeaderName::from_static("x-signature"),
+/// Where a credential can stand, and which it is.
+const CREDENTIALS: [(Scheme, HeaderName); 10] = [
+    (Scheme::Jwt, header::AUTHORIZATION),
+    (Scheme::ApiKey, HeaderName::from_static("x-api-key")),
+    (Scheme::Signature, HeaderName::from_static("x-nc-client-id")),
+    (Scheme::Signature, HeaderName::from_static("x-nc-timestamp")),
+    (Scheme::Signature, HeaderName::from_static("x-nc-nonce")),
+    (Scheme::Signature, HeaderName::from_static("x-nc-signature")),
+    (Scheme::Signature, HeaderName::from_static("x-client-id")),
+    (Scheme::Signature, HeaderName::from_static("x-timestamp")),
+    (Scheme::Signature, HeaderName::from_static("x-nonce")),
+    (Scheme::Signature, HeaderName::from_static("x-signature")),
 ];
 
-/// Whether a head is larger than the configuration takes.
-#[must_use]
-pub(super) fn is_too_large(headers: &HeaderMap, limits: &Downstream) -> bool {
-    let bytes: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    headers.len() > limits.header_count_max || bytes > limits.header_bytes_max
-}
+/// What only a proxy in front may say, and there is none that says it: the gateway's own fields
+/// tell a service who asked and how.
+const FORGED: [HeaderName; 8] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-http-method-override"),
+];
 
 /// Whether the raw head of an HTTP/1.1 request says twice, and differently, how long its body is
 /// (RFC 9112, section 6.3): Pingora drops the `Content-Length` before anyone can see it.
@@ -105,6 +110,20 @@ pub(super) fn fetch_head(client: &RequestHeader, host: &str) -> Option<RequestHe
     Some(head)
 }
 
+/// Makes a fetch one whose answer may be kept: what the key does not know must not shape it. A
+/// cookie or a credential that nobody verified could bring an answer for one person, and the host
+/// goes without the port that the key leaves out.
+pub(super) fn make_keepable(head: &mut RequestHeader, host: &str, verified: &[Scheme]) {
+    head.remove_header(&header::COOKIE);
+    for (scheme, name) in &CREDENTIALS {
+        if !verified.contains(scheme) {
+            head.remove_header(name);
+        }
+    }
+    // A host that a route took is always a field.
+    let _host_is_a_field = head.insert_header(header::HOST, host);
+}
+
 /// The head of a fetch that no client caused.
 #[must_use]
 pub(super) fn prewarm_head(target: &str, host: &str) -> Option<RequestHeader> {
@@ -130,8 +149,11 @@ pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators
 /// When a field cannot be written.
 pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx) -> pingora::Result<()> {
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
+    for name in &FORGED {
+        head.remove_header(name);
+    }
     if ctx.route.as_ref().is_some_and(|route| route.strips_credentials) {
-        for name in &CREDENTIALS {
+        for (_, name) in &CREDENTIALS {
             head.remove_header(name);
         }
     }

@@ -174,6 +174,7 @@ impl ProxyHttp for GatewayProxy {
             return upstream::next_peer(ctx, Now::read());
         };
         let refused = Refused::plain(refusal, ctx.status_form());
+        ctx.body_bytes = 0;
         let (head, mut body) = respond::compose(ctx, &self.state, refused)?;
         if session.req_header().method == Method::HEAD {
             body.clear();
@@ -199,7 +200,7 @@ impl ProxyHttp for GatewayProxy {
         ctx: &mut Ctx,
         client_reused: bool,
     ) -> Box<Error> {
-        upstream::broken(ctx, peer, session, error, client_reused, Now::read())
+        upstream::broken(&self.state.metrics, ctx, peer, session, error, client_reused, Now::read())
     }
 
     async fn upstream_request_filter(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
@@ -107,9 +107,17 @@ pub(super) async fn overflow(
     now: Now,
 ) -> pingora::Result<()> {
     let Overflow { mut head, read, mut rest } = overflow;
-    head.remove_header(&header::CONNECTION);
+    headers::strip_hop(&mut head);
     headers::tell_client(&mut head, ctx, now)?;
-    session.write_response_header(Box::new(head), false).await?;
+    let asked = session.req_header();
+    if asked.version == Version::HTTP_10 {
+        head.remove_header(&header::TRANSFER_ENCODING);
+    }
+    let is_head = asked.method == Method::HEAD;
+    session.write_response_header(Box::new(head), is_head).await?;
+    if is_head {
+        return Ok(());
+    }
     for piece in read {
         session.write_response_body(Some(piece), false).await?;
     }

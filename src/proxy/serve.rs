@@ -18,7 +18,7 @@ use super::fill::{Errand, Obtained};
 use super::headers;
 use crate::admission::{self, Admission, Arrival, Located, Refused};
 use crate::answer::{self, Asked};
-use crate::cache::key::{Key, KeyParts};
+use crate::auth::Scheme;
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::Policy;
@@ -51,12 +51,11 @@ impl GatewayProxy {
     ) -> Result<Plan, Box<Refused>> {
         self.greet(session, ctx)?;
         let admission = self.admit(session, ctx).await?;
-        let Admission { route, host, principal, charged } = admission;
+        let Admission { route, host, principal, identity, schemes, charged } = admission;
         ctx.route = Some(route.clone());
         ctx.charged = charged;
-        ctx.deadline = Some(ctx.started.instant + route.timeout);
-        let principal_key = principal.identity_key();
-        let scheme = principal.scheme;
+        ctx.deadline = Some(deadline(ctx, &route));
+        let is_anonymous = principal.scheme == Scheme::Anonymous;
         ctx.principal = Some(principal);
         if !route.collects() {
             return Ok(Plan::Stream);
@@ -67,24 +66,24 @@ impl GatewayProxy {
             return self.collect(session, ctx, &route, &host).await.map_err(refuse);
         };
         let head = session.req_header();
-        let key = Key::new(&KeyParts {
-            route: &route.name,
-            host: &host,
-            path: head.uri.path(),
-            query: head.uri.query().unwrap_or_default(),
-            principal: (!policy.shared).then_some(&principal_key),
-        });
+        let key = route.cache_key(policy, &host, &head.uri, &identity);
         let found = cache::lookup(self.state.store, &key, head, ctx.started);
-        if let Lookup::Fresh(object) = found {
-            return Ok(pin(ctx, object, CacheResult::Hit));
-        }
-        let head = headers::fetch_head(head, &host).ok_or_else(|| refuse(Refusal::Internal))?;
-        let dispatch = dispatch(ctx, &route);
-        let errand = Errand { key, policy: policy.clone(), head: Arc::new(head), dispatch, scheme };
-        match found {
-            Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
-            Lookup::Stale(object) => Ok(self.serve_stale(ctx, object, errand)),
-            Lookup::Miss(on_error) => self.fetch(ctx, errand, on_error).await.map_err(refuse),
+        let on_error = match found {
+            Lookup::Fresh(object) => return Ok(pin(ctx, object, CacheResult::Hit)),
+            Lookup::Stale(object) if object.refresh_after > ctx.started.wall => {
+                return Ok(pin(ctx, object, CacheResult::Stale));
+            }
+            Lookup::Stale(object) => Err(object),
+            Lookup::Miss(on_error) => Ok(on_error),
+        };
+        let fetch = headers::fetch_head(head, &host);
+        let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
+        headers::make_keepable(&mut head, &host, &schemes);
+        let (dispatch, policy) = (dispatch(ctx, &route), policy.clone());
+        let errand = Errand { key, policy, head: Arc::new(head), dispatch, is_anonymous };
+        match on_error {
+            Ok(on_error) => self.fetch(ctx, errand, on_error).await.map_err(refuse),
+            Err(stale) => Ok(self.serve_stale(ctx, stale, errand)),
         }
     }
 
@@ -123,7 +122,6 @@ impl GatewayProxy {
     /// What can be said of a request before its route is known.
     fn greet(&self, session: &mut Session, ctx: &mut Ctx) -> Result<(), Box<Refused>> {
         let snapshot = ctx.snapshot.clone();
-        let refuse = |refusal| Box::new(Refused::plain(refusal, snapshot.status_form));
         let head = session.req_header();
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
@@ -136,16 +134,12 @@ impl GatewayProxy {
         let client = snapshot.client_address(peer, &forwarded);
         ctx.client = Some(client);
         ctx.is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let entered = self.state.shield.admit(snapshot.shield, client);
-        ctx.shield = Some(entered.map_err(|refusal| refuse(refusal.into()))?);
-        if headers::is_too_large(&head.headers, &snapshot.downstream) {
-            return Err(refuse(Refusal::HeadTooLarge));
-        }
+        ctx.shield = Some(admission::greet(&snapshot, &self.state, client, head)?);
         let is_http1 = session.as_downstream().as_http1().is_some();
         if is_http1 && headers::has_two_lengths(&head.headers, &session.to_h1_raw()) {
             session.set_keepalive(None);
             let why = "The request says twice how long its body is.".into();
-            return Err(refuse(Refusal::BadRequest(why)));
+            return Err(Box::new(Refused::plain(Refusal::BadRequest(why), snapshot.status_form)));
         }
         Ok(())
     }
@@ -174,13 +168,11 @@ impl GatewayProxy {
         admission::admit(&self.state, located, &arrival)
     }
 
-    /// Serves a stale answer now, and has it refreshed unless that was tried a moment ago.
+    /// Serves a stale answer now, and has it refreshed.
     fn serve_stale(&self, ctx: &mut Ctx, object: Arc<Object>, errand: Errand) -> Plan {
-        if object.refresh_after <= ctx.started.wall {
-            let deadline = ctx.started.instant + errand.dispatch.route.timeout;
-            let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
-            self.filler.refresh(Errand { dispatch, ..errand }, ctx.snapshot.refreshes_max);
-        }
+        let deadline = deadline(ctx, &errand.dispatch.route);
+        let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
+        self.filler.refresh(Errand { dispatch, ..errand }, ctx.snapshot.refreshes_max);
         pin(ctx, object, CacheResult::Stale)
     }
 
@@ -297,15 +289,8 @@ pub fn prewarm_errand(
     dispatch: Dispatch,
 ) -> Option<Errand> {
     let head = headers::prewarm_head(target, host)?;
-    let anonymous = crate::auth::Principal::anonymous();
-    let identity = anonymous.identity_key();
-    let key = Key::new(&KeyParts {
-        route: &dispatch.route.name,
-        host,
-        path: head.uri.path(),
-        query: head.uri.query().unwrap_or_default(),
-        principal: (!policy.shared).then_some(&identity),
-    });
+    let identity = crate::auth::Principal::anonymous().identity_key();
+    let key = dispatch.route.cache_key(policy, host, &head.uri, &identity);
     let (policy, head) = (policy.clone(), Arc::new(head));
-    Some(Errand { key, policy, head, dispatch, scheme: anonymous.scheme })
+    Some(Errand { key, policy, head, dispatch, is_anonymous: true })
 }

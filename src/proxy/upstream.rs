@@ -16,6 +16,9 @@ use crate::refusal::Refusal;
 /// When a full pool is worth another try.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How much earlier than its request an attempt ends.
+const READ_MARGIN: Duration = Duration::from_millis(10);
+
 /// Counts the request in at its pool.
 ///
 /// # Errors
@@ -48,12 +51,15 @@ pub(super) fn next_peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
     };
     ctx.attempts.tried.push(picked.address);
     ctx.attempts.began = Some(now.instant);
+    // Each attempt sends the body from its beginning.
+    ctx.body_bytes = 0;
     let server_name = pool.tls.as_ref().map(|tls| tls.server_name.clone()).unwrap_or_default();
     let mut peer = HttpPeer::new(picked.address, pool.tls.is_some(), server_name);
     let left = ctx.time_left(now.instant).unwrap_or(route.timeout);
     peer.options.connection_timeout = Some(pool.connect_timeout.min(left));
     peer.options.total_connection_timeout = Some(pool.connect_timeout.min(left));
-    peer.options.read_timeout = Some(left);
+    // A little before the deadline, so that it is this attempt that fails, and is counted so.
+    peer.options.read_timeout = Some(left.saturating_sub(READ_MARGIN).max(READ_MARGIN));
     peer.options.write_timeout = Some(left);
     peer.options.idle_timeout = Some(pool.idle_timeout);
     Ok(Box::new(peer))
@@ -72,7 +78,9 @@ pub(super) fn unreachable(
     let pool = &route.pool;
     metrics.upstream.attempts.with_label_values(&[&pool.name, "unreachable"]).inc();
     ctx.attempts.began = None;
-    if let Some(address) = peer_address(peer) {
+    let is_late = ctx.time_left(now.instant).is_some_and(|left| left.is_zero());
+    // A client that took all the time for its body says nothing about the peer.
+    if let Some(address) = peer_address(peer).filter(|_| !is_late) {
         pool.state.eject(address, pool.eject_for, now.instant);
         tracing::warn!(pool = pool.name, peer = %address, %error, "peer is unreachable");
     }
@@ -102,9 +110,10 @@ fn give_up(session: &Session, ctx: &mut Ctx, error: &Error, now: Now) -> bool {
 }
 
 /// An attempt broke after its connection stood. When the request can be repeated and nothing was
-/// answered, it is tried again: on the same peer when the connection was an old one that the peer
-/// had closed meanwhile, else on another.
+/// answered, it is tried again: the peer counts as untried when the connection was an old one that it
+/// had closed meanwhile, else another is taken.
 pub(super) fn broken(
+    metrics: &Metrics,
     ctx: &mut Ctx,
     peer: &HttpPeer,
     session: &Session,
@@ -112,6 +121,7 @@ pub(super) fn broken(
     client_reused: bool,
     now: Now,
 ) -> Box<Error> {
+    failed(metrics, ctx);
     let mut error = error.more_context(format!("peer {peer}"));
     let repeatable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()

@@ -16,7 +16,7 @@ mod window;
 use std::time::Duration;
 
 pub use buckets::Buckets;
-pub use shield::{InFlight, Shield, ShieldLimits, ShieldRefusal};
+pub use shield::{InFlight, Shield, ShieldLimits, ShieldRefusal, network};
 pub use window::{Quota, Remaining, RetryAfter};
 
 /// A member of `RateLimit-Policy`: `"default";q=100;w=60`, the quota and its window in seconds.

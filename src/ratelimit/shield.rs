@@ -154,7 +154,8 @@ fn exceeds(count: isize, max: u32) -> bool {
 }
 
 /// The network that counts as one client: an IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> u128 {
+#[must_use]
+pub fn network(address: IpAddr) -> u128 {
     const V6_NETWORK_BITS: u32 = 64;
     match address.to_canonical() {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),

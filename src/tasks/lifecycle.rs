@@ -22,6 +22,9 @@ use crate::state::State;
 /// How often a stopping process looks whether a request is still in flight.
 const DRAIN_LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How long there must be none: the last frames of HTTP/2 are written after a request is over.
+const DRAIN_QUIET: Duration = Duration::from_millis(100);
+
 /// How often a starting process looks whether its listeners are there.
 const LISTEN_LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -111,8 +114,11 @@ impl Lifecycle {
     /// Ends the process when no request is in flight any more. Pingora would wait its whole grace
     /// period, busy or not; that period stays the bound.
     async fn drain(&self) {
-        while self.state.metrics.requests_in_flight.get() > 0 {
+        let mut quiet = Duration::ZERO;
+        while quiet < DRAIN_QUIET {
             sleep(DRAIN_LOOK_EVERY).await;
+            let is_quiet = self.state.metrics.requests_in_flight.get() == 0;
+            quiet = if is_quiet { quiet + DRAIN_LOOK_EVERY } else { Duration::ZERO };
         }
         tracing::info!("stopped");
         std::process::exit(0);

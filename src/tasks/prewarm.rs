@@ -39,7 +39,8 @@ pub struct Warmer {
 /// When each route's next round is due, and which rounds run.
 #[derive(Debug, Default)]
 struct Schedule {
-    due_at: BTreeMap<String, Instant>,
+    /// By route: what was warmed, and when the next round is due.
+    due_at: BTreeMap<String, (Prewarm, Instant)>,
     running: HashMap<task::Id, Running>,
 }
 
@@ -112,24 +113,31 @@ impl Schedule {
 
     /// The routes whose round is due and does not run.
     fn due(&self, snapshot: &Snapshot, now: Instant) -> Vec<(Arc<Route>, Prewarm)> {
-        let is_due = |name: &String| self.due_at.get(name).is_none_or(|due| *due <= now);
+        // Other targets or another period are due at once.
+        let is_due = |name: &String, wanted: &Prewarm| match self.due_at.get(name) {
+            Some((warmed, due)) => *due <= now || warmed != wanted,
+            None => true,
+        };
         let is_running =
             |name: &String| self.running.values().any(|running| running.route == *name);
         warmed(snapshot)
-            .filter(|(route, _)| is_due(&route.name) && !is_running(&route.name))
+            .filter(|(route, prewarm)| is_due(&route.name, prewarm) && !is_running(&route.name))
             .map(|(route, prewarm)| (route.clone(), prewarm.clone()))
             .collect()
     }
 
     fn end(&mut self, task: task::Id, ended: &Ended, now: Instant) {
         let Some(Running { route, began }) = self.running.remove(&task) else { return };
-        let retry = now + (ended.every / 10).min(RETRY_AFTER_MAX);
-        self.due_at.insert(route, if ended.failed == 0 { began + ended.every } else { retry });
+        let every = ended.prewarm.every;
+        let retry = now + (every / 10).min(RETRY_AFTER_MAX);
+        let next = if ended.failed == 0 { began + every } else { retry };
+        self.due_at.insert(route, (ended.prewarm.clone(), next));
     }
 
     fn lose(&mut self, task: task::Id, now: Instant) {
-        if let Some(Running { route, .. }) = self.running.remove(&task) {
-            self.due_at.insert(route, now + RETRY_AFTER_MAX);
+        let Some(Running { route, .. }) = self.running.remove(&task) else { return };
+        if let Some((_, due)) = self.due_at.get_mut(&route) {
+            *due = now + RETRY_AFTER_MAX;
         }
     }
 
@@ -139,7 +147,7 @@ impl Schedule {
             .due_at
             .iter()
             .filter(|(name, _)| !self.running.values().any(|running| running.route == **name))
-            .map(|(_, due)| due.saturating_duration_since(now));
+            .map(|(_, (_, due))| due.saturating_duration_since(now));
         waits.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
     }
 }
@@ -148,14 +156,14 @@ impl Schedule {
 #[derive(Debug)]
 struct Ended {
     route: String,
-    every: Duration,
-    targets: usize,
+    prewarm: Prewarm,
     failed: usize,
 }
 
 impl Ended {
     fn record(&self, metrics: &Metrics) {
-        let Self { route, targets, failed, .. } = self;
+        let Self { route, prewarm, failed } = self;
+        let targets = prewarm.targets.len();
         if *failed == 0 {
             let last = metrics.cache.prewarm_last_success.with_label_values(&[route]);
             last.set(Now::read().unix_seconds());
@@ -179,8 +187,7 @@ async fn round(
         }
         failed += join_all(fetches).await.iter().filter(|warmed| !**warmed).count();
     }
-    let targets = prewarm.targets.len();
-    Ended { route: route.name.clone(), every: prewarm.every, targets, failed }
+    Ended { route: route.name.clone(), prewarm, failed }
 }
 
 async fn fetch(
