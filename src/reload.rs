@@ -84,6 +84,7 @@ impl Reloader {
             Err(faults) => refused(&old, faults, now),
         };
         self.publish(compiled.ok(), &ended);
+        ended.log();
         ended
     }
 
@@ -109,10 +110,8 @@ impl Reloader {
 }
 
 fn accepted(new: &Snapshot, needs_restart: Vec<&'static str>, now: Now) -> LastReload {
-    let generation = new.generation;
-    tracing::info!(generation, ?needs_restart, "configuration reloaded");
     LastReload {
-        generation,
+        generation: new.generation,
         success: true,
         at_unix_seconds: now.unix_seconds(),
         faults: Vec::new(),
@@ -121,18 +120,27 @@ fn accepted(new: &Snapshot, needs_restart: Vec<&'static str>, now: Now) -> LastR
 }
 
 fn refused(old: &Snapshot, faults: &[ConfigFault], now: Now) -> LastReload {
-    for fault in faults {
-        tracing::error!(%fault, "configuration fault");
-    }
-    let generation = old.generation;
-    let count = faults.len();
-    tracing::error!(generation, count, "reload refused; the old configuration keeps serving");
     LastReload {
-        generation,
+        generation: old.generation,
         success: false,
         at_unix_seconds: now.unix_seconds(),
         faults: faults.iter().map(ToString::to_string).collect(),
         needs_restart: Vec::new(),
+    }
+}
+
+impl LastReload {
+    fn log(&self) {
+        let Self { generation, success, faults, needs_restart, .. } = self;
+        if *success {
+            tracing::info!(generation, ?needs_restart, "configuration reloaded");
+            return;
+        }
+        for fault in faults {
+            tracing::error!(fault, "configuration fault");
+        }
+        let count = faults.len();
+        tracing::error!(generation, count, "reload refused; the old configuration keeps serving");
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Answer, Gateway, Origin, Reply, Request, burst};
+use harness::{Answer, Gateway, HmacClient, Origin, Reply, Request, burst};
 
-use crate::fixtures::{KEPT, api_key, kept, serve, time_passes, wait_for_metric};
+use crate::fixtures::{
+    KEPT, api_key, conf, gateway, kept, nextcloud, serve, time_passes, wait_for_metric,
+};
 
 /// Three routes with API keys: two that keep answers, each for one principal and for everyone.
 const BY_PRINCIPAL: &str = "{name: own, path_prefix: /own, pool: service, \
@@ -509,5 +511,43 @@ async fn fields_of_one_hop_are_not_kept() {
         let reply = gw.get("/x").header("X-Request-Id", "mine").send().await.expect_status(200);
         let reply = reply.expect_no_header("x-hop").expect_no_header("keep-alive");
         assert_eq!(reply.headers.all("x-request-id"), ["mine"]);
+    }
+}
+
+#[tokio::test]
+async fn clients_behind_one_key_have_answers_of_their_own_where_both_are_needed() {
+    let other = HmacClient::new("other", "what the tests and another share");
+    let sections = format!(
+        "auth: {{api_keys: [{}], hmac: {{clients: [\
+         {{id: nextcloud, secrets: ['env:HMAC_SECRET']}}, {{id: other, secrets: ['env:OTHER']}}]}}}}\n{}",
+        api_key("app", "app-key", ""),
+        kept("fresh: 1h"),
+    );
+    let route = "{name: both, path_prefix: /, pool: service, cache: kept, \
+                 auth: {all: [api_key, hmac]}}";
+    let origin = Origin::start().await;
+    origin.rule("/x", |request, _| {
+        Answer::json(format!("{:?}", request.header("x-nc-client-id").expect("a client")))
+    });
+    let gw = gateway().env("OTHER", &other.secret_base64()).with(conf(&sections, &[route]));
+    let gw = gw.pool("service", origin.address()).start().await;
+    for _ in 0..2 {
+        for (client, body) in [(nextcloud(), "\"nextcloud\""), (other.clone(), "\"other\"")] {
+            let request = gw.get("/x").api_key("app-key").signed_by(&client);
+            request.send().await.expect_status(200).expect_body(body);
+        }
+    }
+    assert_eq!(origin.calls("/x"), 2);
+}
+
+#[tokio::test]
+async fn what_the_key_does_not_know_does_not_shape_a_kept_answer() {
+    let (origin, gw) = keeping().await;
+    let request =
+        gw.get("/x").header("Cookie", "who=me").api_key("not looked at").bearer("nor.this.one");
+    request.header("X-Original-URL", "/admin").send().await.expect_status(200);
+    let asked = origin.requests("/x").remove(0);
+    for name in ["cookie", "x-api-key", "authorization", "x-original-url"] {
+        assert_eq!(asked.header(name), None, "{name}");
     }
 }

@@ -209,3 +209,26 @@ async fn many_reloads_under_load_lose_no_request() {
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     assert_eq!(gw.metric("farmgate_config_generation", &[]).await, Some(11.0));
 }
+
+#[tokio::test]
+async fn another_form_of_the_envelope_holds_for_answers_that_were_kept() {
+    let route = "{name: kept, path_prefix: /, pool: service, auth: {anonymous: true}, cache: kept, \
+                 envelope: true}";
+    let policy = "cache: {policies: {kept: {fresh: 1h}}}";
+    let (_origin, gw) = serve(policy, &[route]).await;
+    gw.get("/x").send().await.expect_json("/status", "success");
+    gw.rewrite_conf(&conf(&format!("{policy}\nenvelope: {{status: integer}}"), &[route]));
+    reload(&gw).await;
+    gw.get("/x").send().await.expect_json("/status", 0);
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_is_not_forgotten_by_the_next_reload() {
+    let (_origin, gw) = serve("", &[OPEN]).await;
+    gw.rewrite_conf(&conf("cache: {memory: 1MiB}", &[OPEN]));
+    for _ in 0..2 {
+        assert_eq!(reload(&gw).await["needs_restart"], json!(["cache.memory"]));
+    }
+    gw.rewrite_conf(&conf("", &[OPEN]));
+    assert_eq!(reload(&gw).await["needs_restart"], json!([]));
+}

@@ -151,3 +151,16 @@ async fn fetches_of_the_schedule_carry_no_credential_and_an_id_each() {
     assert_eq!(id.len(), 32);
     assert_ne!(other.header("x-request-id"), Some(id));
 }
+
+#[tokio::test]
+async fn targets_of_a_new_configuration_are_warmed_at_once() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let slow = |targets: &str| warmed("ready_timeout: 10s", targets).replace("800ms", "1900ms");
+    let gw = start(&origin, slow("/a")).await;
+    let before = Instant::now();
+    gw.rewrite_conf(&slow("/a, /b"));
+    gw.reload().await;
+    origin.wait_for_calls("/b", 1).await;
+    assert!(before.elapsed() < Duration::from_millis(1_900), "{:?}", before.elapsed());
+}
