@@ -5,7 +5,6 @@
 //! second the general formatter costs more than serving a warm answer.
 
 use std::cell::RefCell;
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,7 +24,7 @@ thread_local! {
 #[derive(Debug, Serialize)]
 pub(super) struct AccessLine<'a> {
     /// When it was answered, RFC 3339 with microseconds, UTC.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "microseconds")]
     pub timestamp: jiff::Timestamp,
     pub level: &'a str,
     pub target: &'a str,
@@ -74,6 +73,6 @@ impl AccessLine<'_> {
     }
 }
 
-fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
+fn microseconds<S: Serializer>(time: &jiff::Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.6}"))
 }
