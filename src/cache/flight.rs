@@ -16,7 +16,7 @@ use super::key::Key;
 const SHARDS: usize = 16;
 
 /// Most flights known in one shard; beyond it a fetch is not shared.
-const SHARD_FLIGHTS_MAX: usize = 4_096;
+const SHARD_FLIGHTS_MAX: usize = 1_024;
 
 /// Fewest flights in one shard that are worth a sweep.
 const SWEEP_AT_MIN: usize = 32;

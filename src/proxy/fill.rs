@@ -29,7 +29,7 @@ use crate::state::State;
 const ROUNDS_MAX: usize = 3;
 
 /// Largest body of a failure that is remembered for others.
-const REMEMBERED_BODY_BYTES_MAX: usize = 16 * 1024;
+const REMEMBERED_BODY_BYTES_MAX: usize = 4 * 1024;
 
 /// Fetches answers.
 pub struct Filler {

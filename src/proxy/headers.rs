@@ -68,12 +68,13 @@ const CREDENTIALS: [(Scheme, HeaderName); 10] = [
 
 /// What only a proxy in front may say, and there is none that says it: the gateway's own fields
 /// tell a service who asked and how.
-const FORGED: [HeaderName; 8] = [
+const FORGED: [HeaderName; 9] = [
     header::FORWARDED,
+    HeaderName::from_static("proxy"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-host"),
     HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-script-name"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
     HeaderName::from_static("x-http-method-override"),
@@ -149,8 +150,9 @@ pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators
 /// When a field cannot be written.
 pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx) -> pingora::Result<()> {
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
-    for name in &FORGED {
-        head.remove_header(name);
+    let forged = head.headers.keys().filter(|name| is_forged(name)).cloned();
+    for name in forged.collect::<Vec<_>>() {
+        head.remove_header(&name);
     }
     if ctx.route.as_ref().is_some_and(|route| route.strips_credentials) {
         for (_, name) in &CREDENTIALS {
@@ -205,6 +207,26 @@ pub(super) fn tell_limited(
 ) -> pingora::Result<()> {
     head.insert_header(RATE_LIMIT_POLICY, limit.policy_field.clone())?;
     head.insert_header(RATE_LIMIT, ratelimit::refused_field(&limit.name, retry_after))
+}
+
+/// Whether a field claims what only a proxy may say, or would pass for another one: services that
+/// read fields as environment variables take `X_API_Key` for `X-API-Key`.
+fn is_forged(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    FORGED.contains(name) || text.starts_with("x-forwarded-") || text.contains('_')
+}
+
+/// Whether a range asks for nothing: of an empty body, or its last 0 bytes. Pingora would answer
+/// such a range with a part that is not there; without it the client gets the whole, which it must
+/// be ready for (RFC 9110, section 14.2).
+pub(super) fn is_empty_range(range: &HeaderValue, body_bytes: usize) -> bool {
+    let Ok(range) = range.to_str() else { return true };
+    let specs = range.split_once('=').map_or(range, |(_, specs)| specs);
+    let is_empty = |spec: &str| {
+        let last = spec.trim().strip_prefix('-');
+        last.is_some_and(|last| last.trim().bytes().all(|digit| digit == b'0'))
+    };
+    body_bytes == 0 || specs.split(',').any(is_empty)
 }
 
 /// Takes off what an upstream's answer says for one hop only. An upgrade keeps it: there the hop is

@@ -33,7 +33,7 @@ use http::{Method, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_cache::key::CacheKey;
 use pingora_cache::storage::HitHandler;
 use pingora_cache::{CacheMeta, ForcedFreshness};
@@ -133,7 +133,10 @@ impl ProxyHttp for GatewayProxy {
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
-        if ctx.pinned.is_some() {
+        if let Some(object) = &ctx.pinned {
+            let range = session.req_header().headers.get(header::RANGE);
+            session.ignore_downstream_range =
+                range.is_some_and(|range| headers::is_empty_range(range, object.body.len()));
             session.cache.enable(self.state.store, None, None, None, None);
         }
         Ok(())
@@ -254,6 +257,9 @@ impl ProxyHttp for GatewayProxy {
     ) -> FailToProxy {
         let refusal = upstream::refusal_of(error, ctx, Now::read());
         upstream::failed(&self.state.metrics, ctx);
+        if *error.esource() == ErrorSource::Downstream {
+            session.set_keepalive(None);
+        }
         let Some(refusal) = refusal else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };

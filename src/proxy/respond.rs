@@ -159,13 +159,17 @@ async fn drain(session: &mut Session) {
     }
     let work = async {
         let mut drained = 0;
-        while let Ok(Some(piece)) = session.as_downstream_mut().read_request_body().await {
-            drained += piece.len();
+        loop {
+            match session.as_downstream_mut().read_request_body().await {
+                Ok(Some(piece)) => drained += piece.len(),
+                Ok(None) => return session.as_downstream_mut().is_body_done(),
+                // Where a broken body ends nobody knows: what follows must not pass for a request.
+                Err(_) => return false,
+            }
             if drained > DRAIN_BYTES_MAX {
                 return false;
             }
         }
-        session.as_downstream_mut().is_body_done()
     };
     let done = tokio::time::timeout(DRAIN_TIMEOUT, work).await.unwrap_or(false);
     if !done {

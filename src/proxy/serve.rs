@@ -236,12 +236,13 @@ fn deadline(ctx: &Ctx, route: &Route) -> Instant {
 fn check_length(session: &Session, located: &Located) -> Result<(), Box<Refused>> {
     let body_bytes_max = located.route.body_bytes_max;
     let declared = session.req_header().headers.get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > body_bytes_max) {
-        let refusal = Refusal::BodyTooLarge { body_bytes_max };
-        return Err(Box::new(Refused::plain(refusal, located.route.status_form)));
-    }
-    Ok(())
+    let declared = declared.map(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let refusal = match declared {
+        Some(None) => Refusal::BadRequest("The length of the body is not one number.".into()),
+        Some(Some(length)) if length > body_bytes_max => Refusal::BodyTooLarge { body_bytes_max },
+        Some(Some(_)) | None => return Ok(()),
+    };
+    Err(Box::new(Refused::plain(refusal, located.route.status_form)))
 }
 
 /// On a streaming route Pingora has to hand the body on that was read here.

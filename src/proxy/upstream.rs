@@ -68,7 +68,7 @@ pub(super) fn next_peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
 /// A peer could not be reached: it is passed over for a while, and another is tried.
 pub(super) fn unreachable(
     metrics: &Metrics,
-    session: &Session,
+    session: &mut Session,
     ctx: &mut Ctx,
     peer: &HttpPeer,
     mut error: Box<Error>,
@@ -100,10 +100,14 @@ fn may_try_another(ctx: &Ctx) -> bool {
 
 /// Hands a client's request to the last peer, which refuses it; answers whether it is tried. A
 /// subrequest needs no such peer: its exchange is told the reason.
-fn give_up(session: &Session, ctx: &mut Ctx, error: &Error, now: Now) -> bool {
+fn give_up(session: &mut Session, ctx: &mut Ctx, error: &Error, now: Now) -> bool {
     let is_first = ctx.attempts.given_up.is_none();
     if !is_first || session.subrequest_ctx.is_some() || session.response_written().is_some() {
         return false;
+    }
+    if *error.esource() == ErrorSource::Downstream {
+        // Where a broken body ends nobody knows: the connection is of no more use.
+        session.set_keepalive(None);
     }
     ctx.attempts.given_up = refusal_of(error, ctx, now);
     ctx.attempts.given_up.is_some()
@@ -116,7 +120,7 @@ pub(super) fn broken(
     metrics: &Metrics,
     ctx: &mut Ctx,
     peer: &HttpPeer,
-    session: &Session,
+    session: &mut Session,
     error: Box<Error>,
     client_reused: bool,
     now: Now,

@@ -551,3 +551,16 @@ async fn what_the_key_does_not_know_does_not_shape_a_kept_answer() {
         assert_eq!(asked.header(name), None, "{name}");
     }
 }
+
+#[tokio::test]
+async fn range_of_nothing_gets_the_whole_answer() {
+    let (origin, gw) = keeping().await;
+    origin.on("/empty", Answer::status(200));
+    origin.on("/ten", Answer::status(200).body("0123456789"));
+    for (path, range, body) in [("/empty", "bytes=-1", ""), ("/ten", "bytes=-0", "0123456789")] {
+        for _ in 0..2 {
+            let reply = gw.get(path).header("Range", range).send().await;
+            reply.expect_status(200).expect_body(body);
+        }
+    }
+}

@@ -587,3 +587,23 @@ async fn connection_that_is_refused_over_and_over_still_serves() {
     let refused = gw.metric("farmgate_refusals_total", &[]).await.unwrap();
     assert!((refused - 8.0).abs() < f64::EPSILON, "{refused} refusals");
 }
+
+#[tokio::test]
+async fn bytes_behind_a_broken_body_are_no_request() {
+    let routes = [
+        "{name: read, path_prefix: /read, methods: [GET], pool: service, auth: {anonymous: true}}",
+        "{name: keyed, path_prefix: /key, pool: service, auth: {any: [api_key]}}",
+        "{name: open, path_prefix: /open, pool: service, auth: {anonymous: true}}",
+    ];
+    let sections = format!("auth: {{api_keys: [{}]}}", api_key("a", "a-key", ""));
+    let (origin, gw) = serve(&sections, &routes).await;
+    for path in ["/nowhere", "/key/x", "/read/x", "/open/x"] {
+        let mut connection = gw.connect().await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        connection
+            .write_raw(format!("{head}+1\r\nX\r\nGET /open/hidden HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+        connection.read_until_close().await;
+    }
+    assert_eq!(origin.calls("/open/hidden"), 0);
+}
