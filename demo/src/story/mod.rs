@@ -23,6 +23,9 @@ use crate::screen::Screen;
 use crate::stack::Stack;
 use crate::stage::Stage;
 
+/// So much of an unexpected answer is shown.
+const SAID_CHARS_MAX: usize = 240;
+
 /// The time to live of the policy `brief` in demo/conf/gateway.yaml.
 pub(crate) const BRIEF_FRESH: Duration = Duration::from_secs(2);
 
@@ -76,18 +79,18 @@ impl Told {
 
     /// Every answer must have this status.
     fn check_statuses<'a>(self, replies: impl IntoIterator<Item = &'a Reply>, status: u16) -> Self {
-        let (mut others, mut all, mut first) = (0, 0, 0);
+        let (mut others, mut all, mut first) = (0, 0, None);
         for reply in replies {
             all += 1;
             if reply.status != status {
                 others += 1;
-                first = if first == 0 { reply.status } else { first };
+                first = first.or(Some(reply));
             }
         }
         self.check(others == 0 && all > 0, || {
-            format!(
-                "{others} of {all} answers had not status {status}; the first of them had {first}"
-            )
+            let said = first.map(|reply| format!("{}: {}", reply.status, reply.text()));
+            let said: String = said.unwrap_or_default().chars().take(SAID_CHARS_MAX).collect();
+            format!("{others} of {all} answers had not status {status}; the first of them {said}")
         })
     }
 }
