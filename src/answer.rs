@@ -79,6 +79,19 @@ pub fn confirm(policy: &Policy, stored: &Object, now: Now) -> Outcome {
     Outcome::Stored(Arc::new(stored.confirmed(Windows::open(policy, now.wall))))
 }
 
+/// The fields that `Connection` names: they are for one hop only, in either direction
+/// (RFC 9110, section 7.6.1).
+#[must_use]
+pub fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value: &HeaderValue| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .collect()
+}
+
 struct Wrapped {
     status: StatusCode,
     body: Bytes,
@@ -201,15 +214,4 @@ fn closed(now: Now) -> Windows {
 
 fn bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
-/// Fields that `Connection` names are for one hop too.
-fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value: &HeaderValue| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        .collect()
 }

@@ -11,6 +11,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::ctx::{CacheResult, Ctx};
 use super::request_id::REQUEST_ID;
+use crate::answer::connection_names;
 use crate::auth::Scheme;
 use crate::cache::object::Validators;
 use crate::clock::Now;
@@ -256,16 +257,6 @@ fn cache_status(ctx: &Ctx, now: Now) -> String {
         CacheResult::Collapsed => "farmgate; fwd=miss; collapsed".into(),
         CacheResult::Remembered => "farmgate; hit; detail=failure-remembered".into(),
     }
-}
-
-fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value: &HeaderValue| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        .collect()
 }
 
 #[cfg(test)]

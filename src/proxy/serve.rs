@@ -68,22 +68,27 @@ impl GatewayProxy {
         let head = session.req_header();
         let key = route.cache_key(policy, &host, &head.uri, &identity);
         let found = cache::lookup(self.state.store, &key, head, ctx.started);
-        let on_error = match found {
-            Lookup::Fresh(object) => return Ok(pin(ctx, object, CacheResult::Hit)),
-            Lookup::Stale(object) if object.refresh_after > ctx.started.wall => {
-                return Ok(pin(ctx, object, CacheResult::Stale));
-            }
-            Lookup::Stale(object) => Err(object),
-            Lookup::Miss(on_error) => Ok(on_error),
+        // A hit needs none, so it is only put together where one is run.
+        let errand = |ctx: &Ctx| -> Result<Errand, Box<Refused>> {
+            let fetch = headers::fetch_head(head, &host);
+            let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
+            headers::make_keepable(&mut head, &host, &schemes);
+            let (dispatch, policy) = (dispatch(ctx, &route), policy.clone());
+            Ok(Errand { key, policy, head: Arc::new(head), dispatch, is_anonymous })
         };
-        let fetch = headers::fetch_head(head, &host);
-        let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
-        headers::make_keepable(&mut head, &host, &schemes);
-        let (dispatch, policy) = (dispatch(ctx, &route), policy.clone());
-        let errand = Errand { key, policy, head: Arc::new(head), dispatch, is_anonymous };
-        match on_error {
-            Ok(on_error) => self.fetch(ctx, errand, on_error).await.map_err(refuse),
-            Err(stale) => Ok(self.serve_stale(ctx, stale, errand)),
+        match found {
+            Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
+            Lookup::Stale(object) if object.refresh_after > ctx.started.wall => {
+                Ok(pin(ctx, object, CacheResult::Stale))
+            }
+            Lookup::Stale(object) => {
+                let errand = errand(ctx)?;
+                Ok(self.serve_stale(ctx, object, errand))
+            }
+            Lookup::Miss(on_error) => {
+                let errand = errand(ctx)?;
+                self.fetch(ctx, errand, on_error).await.map_err(refuse)
+            }
         }
     }
 
