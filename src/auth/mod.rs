@@ -8,7 +8,6 @@
 
 mod api_key;
 mod canonical;
-mod claims;
 mod client;
 mod error;
 mod jwt;

@@ -4,6 +4,8 @@
 //! comparison and the sentences are theirs. `jsonwebtoken` decodes and checks the signature; the
 //! claims are checked here, against the caller's clock.
 
+mod claims;
+
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -11,11 +13,11 @@ use http::header::AUTHORIZATION;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 
-use super::claims::{Claims, seconds};
 use super::error::{AuthError, TokenError};
 use super::principal::Principal;
 use super::rule::{RuleError, SharedSecret, check_time};
 use crate::clock::Now;
+use claims::{Claims, seconds};
 
 /// The longest token that is looked at, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -210,7 +212,7 @@ mod tests {
     use jsonwebtoken::EncodingKey;
     use serde_json::{Value, json};
 
-    use super::super::claims::NAME_BYTES_MAX;
+    use super::claims::NAME_BYTES_MAX;
     use super::*;
 
     const SECRET: &[u8] = b"a-signing-key-for-tests-of-at-least-32-bytes";

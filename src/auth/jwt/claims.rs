@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Number;
 
-use super::error::TokenError;
-use super::principal::{Principal, Scheme, scopes};
+use super::super::error::TokenError;
+use super::super::principal::{Principal, Scheme, scopes};
 
 /// The longest client id or subject of a token, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
