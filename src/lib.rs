@@ -16,6 +16,9 @@ pub mod upstream;
 
 pub mod route;
 
+pub mod endpoint;
+pub mod internal_token;
+
 pub mod answer;
 pub mod snapshot;
 pub mod state;

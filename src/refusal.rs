@@ -19,14 +19,19 @@ pub enum Refusal {
     CredentialMalformed,
     /// The token is not valid: the field's standard sentence on why.
     TokenInvalid(&'static str),
+    /// The token is valid and lacks a claim that integration tokens have: its part in the sentence,
+    /// `subject` or `scope`.
+    TokenClaimMissing(&'static str),
     /// The token is valid and names nobody.
     TokenWithoutSubject,
     /// The API key is unknown, revoked or expired.
     KeyInvalid,
+    /// The API key holds, and its owner's account is switched off or gone.
+    KeyOwnerInactive,
     /// The request's signature does not hold: the contract's code for why.
     SignatureInvalid(&'static str),
-    /// The principal is known and may not do this: the scope that is missing.
-    ScopeMissing(String),
+    /// The principal is known and may not do this: the scopes of which it would need one.
+    ScopeMissing(Vec<String>),
     /// No route takes this host and path.
     NoRoute,
     /// A route takes this path, with other methods: the value of `Allow`.
@@ -36,10 +41,17 @@ pub enum Refusal {
         /// The methods that the path takes, as `Allow` wants them.
         allow: String,
     },
+    /// The client accepts no answer that the route can give.
+    NotAcceptable,
     /// The request body is longer than the route takes.
     BodyTooLarge {
         /// The most bytes that the route takes.
         body_bytes_max: usize,
+    },
+    /// The client's address sent too many credentials that do not hold.
+    FailuresLimited {
+        /// How long until the address may try again.
+        retry_after: Duration,
     },
     /// The principal's quota is used up.
     QuotaExceeded {
@@ -64,6 +76,12 @@ pub enum Refusal {
         /// How long until it is worth trying again.
         retry_after: Duration,
     },
+    /// What must be asked before the request may go on cannot be: a shared state, a database, an
+    /// issuer's keys.
+    StateUnavailable {
+        /// How long until it is worth trying again.
+        retry_after: Duration,
+    },
     /// The upstream did not answer within the route's deadline.
     UpstreamTimeout,
     /// A fault of the gateway itself.
@@ -72,7 +90,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every stable code, for the metrics' closed label set and the README's table.
-    pub const CODES: [&'static str; 19] = [
+    pub const CODES: [&'static str; 22] = [
         "bad_request",
         "credential_missing",
         "credential_malformed",
@@ -82,7 +100,9 @@ impl Refusal {
         "scope_missing",
         "no_route",
         "method_not_allowed",
+        "not_acceptable",
         "body_too_large",
+        "failures_limited",
         "quota_exceeded",
         "address_limited",
         "head_too_large",
@@ -90,6 +110,7 @@ impl Refusal {
         "upstream_broken",
         "upstream_unavailable",
         "overloaded",
+        "state_unavailable",
         "upstream_timeout",
         "internal",
     ];
@@ -101,13 +122,17 @@ impl Refusal {
             Self::BadRequest(_) => "bad_request",
             Self::CredentialMissing => "credential_missing",
             Self::CredentialMalformed => "credential_malformed",
-            Self::TokenInvalid(_) | Self::TokenWithoutSubject => "token_not_valid",
-            Self::KeyInvalid => "key_not_valid",
+            Self::TokenInvalid(_) | Self::TokenClaimMissing(_) | Self::TokenWithoutSubject => {
+                "token_not_valid"
+            }
+            Self::KeyInvalid | Self::KeyOwnerInactive => "key_not_valid",
             Self::SignatureInvalid(_) => "signature_not_valid",
             Self::ScopeMissing(_) => "scope_missing",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::FailuresLimited { .. } => "failures_limited",
             Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::AddressLimited { .. } => "address_limited",
             Self::HeadTooLarge => "head_too_large",
@@ -115,6 +140,7 @@ impl Refusal {
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::Overloaded { .. } => "overloaded",
+            Self::StateUnavailable { .. } => "state_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",
         }
@@ -128,18 +154,23 @@ impl Refusal {
             Self::CredentialMissing
             | Self::CredentialMalformed
             | Self::TokenInvalid(_)
+            | Self::TokenClaimMissing(_)
             | Self::TokenWithoutSubject
-            | Self::KeyInvalid => StatusCode::UNAUTHORIZED,
+            | Self::KeyInvalid
+            | Self::KeyOwnerInactive => StatusCode::UNAUTHORIZED,
             Self::SignatureInvalid(_) | Self::ScopeMissing(_) => StatusCode::FORBIDDEN,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::QuotaExceeded { .. } | Self::AddressLimited { .. } => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::FailuresLimited { .. }
+            | Self::QuotaExceeded { .. }
+            | Self::AddressLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UpstreamInvalid | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::UpstreamUnavailable | Self::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamUnavailable | Self::Overloaded { .. } | Self::StateUnavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -158,9 +189,13 @@ impl Refusal {
             Self::TokenWithoutSubject => {
                 "Token contained no recognizable user identification".into()
             }
+            Self::TokenClaimMissing(claim) => {
+                format!("Token missing required {claim} claim").into()
+            }
             Self::KeyInvalid => "Invalid or expired API key.".into(),
+            Self::KeyOwnerInactive => "User inactive or deleted.".into(),
             Self::SignatureInvalid(_) => "Invalid Nextcloud signature".into(),
-            Self::ScopeMissing(scope) => format!("This call needs the scope \"{scope}\".").into(),
+            Self::ScopeMissing(scopes) => scope_sentence(scopes).into(),
             Self::NoRoute => "Not found.".into(),
             Self::MethodNotAllowed { method, .. } => {
                 format!("Method \"{method}\" not allowed.").into()
@@ -168,12 +203,16 @@ impl Refusal {
             Self::BodyTooLarge { body_bytes_max } => {
                 format!("The request body is larger than {body_bytes_max} bytes.").into()
             }
-            Self::QuotaExceeded { .. } | Self::AddressLimited { .. } => "Too Many Requests".into(),
+            Self::NotAcceptable => "Could not satisfy the request Accept header.".into(),
+            Self::FailuresLimited { .. }
+            | Self::QuotaExceeded { .. }
+            | Self::AddressLimited { .. } => "Too Many Requests".into(),
             Self::HeadTooLarge => "The request's header fields are too large.".into(),
             Self::UpstreamInvalid => "Upstream returned invalid JSON".into(),
             Self::UpstreamBroken => "Upstream answer was incomplete".into(),
             Self::UpstreamUnavailable => "Upstream service unavailable".into(),
             Self::Overloaded { .. } => "Service is overloaded, try again later".into(),
+            Self::StateUnavailable { .. } => "Service unavailable, try again later".into(),
             Self::UpstreamTimeout => "Upstream service timed out".into(),
             Self::Internal => "Internal server error".into(),
         }
@@ -183,9 +222,11 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::QuotaExceeded { retry_after }
+            Self::FailuresLimited { retry_after }
+            | Self::QuotaExceeded { retry_after }
             | Self::AddressLimited { retry_after }
-            | Self::Overloaded { retry_after } => Some(*retry_after),
+            | Self::Overloaded { retry_after }
+            | Self::StateUnavailable { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
@@ -197,6 +238,14 @@ impl Refusal {
             let whole = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             whole.max(1)
         })
+    }
+}
+
+fn scope_sentence(scopes: &[String]) -> String {
+    let quoted: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+    match quoted.as_slice() {
+        [only] => format!("This call needs the scope {only}."),
+        _ => format!("This call needs one of the scopes {}.", quoted.join(", ")),
     }
 }
 

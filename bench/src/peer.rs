@@ -93,7 +93,7 @@ fn api_key(client: u32) -> String {
 fn farmgate(place: &Place, gateway: &Path, logs: bool) -> Result<Program, BenchError> {
     let keys = CLIENTS.map(|client| {
         let digest = hex::encode(Sha256::digest(api_key(client)));
-        format!("    - id: client-{client}\n      sha256: {digest}\n      scopes: [read]")
+        format!("      - id: client-{client}\n        sha256: {digest}\n        scopes: [read]")
     });
     let keys: Vec<String> = keys.collect();
     let conf = include_str!("../data/gateway.yaml").replace("{api_keys}", &keys.join("\n"));

@@ -39,7 +39,7 @@ const TEMPLATES: [Template; 3] = [
 const MISTAKES: [(&str, &str); 3] = [
     ("drain_timeout: 1s", "drain_timout: 1s"),
     ("error_for: 2s", "error_for: 2 seconds"),
-    ("quota: user", "quota: usr"),
+    ("quotas: [user]", "quotas: [usr]"),
 ];
 
 /// The files of one run.

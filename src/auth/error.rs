@@ -35,6 +35,37 @@ pub enum AuthError {
         /// How long until the oldest nonce is forgotten.
         retry_after: Duration,
     },
+    /// The signature holds, but nobody can say whether its nonce was used before.
+    #[error("the nonce memory cannot be asked")]
+    NoncesUnavailable {
+        /// How long until it is worth trying again.
+        retry_after: Duration,
+    },
+}
+
+impl AuthError {
+    /// Whether this looks like somebody who tries credentials. What happens to honest clients does
+    /// not count: no credential at all, a token whose time is over, a clock that is off, and what is
+    /// the gateway's own fault.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::BearerMalformed | Self::BearerRepeated => true,
+            Self::Key(error) => error.is_failure(),
+            Self::Missing | Self::NonceMemoryFull { .. } | Self::NoncesUnavailable { .. } => false,
+            Self::Signature(error) => !matches!(
+                error,
+                SignatureError::MissingHeaders(_)
+                    | SignatureError::MissingConfig
+                    | SignatureError::BadJson
+                    | SignatureError::BadBase64 { .. }
+                    | SignatureError::Skew { .. }
+            ),
+            Self::Token(error) => {
+                !matches!(error, TokenError::Expired | TokenError::NotYetValid(_))
+            }
+        }
+    }
 }
 
 impl From<NonceError> for AuthError {
@@ -57,6 +88,9 @@ impl From<&AuthError> for Refusal {
             AuthError::Signature(signature) => Self::SignatureInvalid(signature.code()),
             AuthError::NonceMemoryFull { retry_after } => {
                 Self::Overloaded { retry_after: *retry_after }
+            }
+            AuthError::NoncesUnavailable { retry_after } => {
+                Self::StateUnavailable { retry_after: *retry_after }
             }
         }
     }
@@ -163,6 +197,12 @@ pub enum KeyError {
         /// The key's configured id.
         id: String,
     },
+}
+
+impl KeyError {
+    fn is_failure(&self) -> bool {
+        true
+    }
 }
 
 /// Why a signed request does not hold, in the order in which it is checked.

@@ -2,9 +2,10 @@
 //!
 //! Everything here is pure. [`Authenticator`] reads the credentials that its route accepts, in one
 //! fixed order: bearer token, API key, signature. The first one that is present decides, so a bad
-//! bearer token is not rescued by a good API key beside it. A signature's nonce is not spent by
-//! verifying it: [`Verified::nonce`] is handed to [`NonceMemory::claim`] by whoever admits the
-//! request, and by nobody else.
+//! bearer token is not rescued by a good API key beside it. What the process remembers and asks
+//! for (tokens seen before, keys in a database) it is told by a [`Witness`]. A signature's nonce is
+//! not spent by verifying it: [`Verified::nonce`] is claimed by whoever admits the request, and by
+//! nobody else.
 
 mod api_key;
 mod canonical;
@@ -14,6 +15,7 @@ mod jwt;
 mod nonce;
 mod principal;
 mod rule;
+mod sign;
 mod signature;
 
 use std::sync::Arc;
@@ -25,10 +27,11 @@ pub use self::api_key::{ApiKeyRule, ApiKeyTable, KEY_BYTES_MAX, KeyDigest};
 pub use self::canonical::{CanonicalRequest, canonical_path, canonical_query};
 pub use self::client::{ClientMap, ClientRule, SECRETS_PER_CLIENT_MAX, clients_from_json};
 pub use self::error::{AuthError, KeyError, SignatureError, TokenError};
-pub use self::jwt::{JwtRule, JwtVerifier, TOKEN_BYTES_MAX, TOKEN_SECRET_BYTES_MIN};
+pub use self::jwt::{JwtRule, JwtVerifier, TOKEN_BYTES_MAX, TOKEN_SECRET_BYTES_MIN, Token};
 pub use self::nonce::{NonceError, NonceMemory, UnclaimedNonce};
 pub use self::principal::{Principal, Scheme, Scopes, scopes};
 pub use self::rule::{ID_BYTES_MAX, RuleError, SharedSecret};
+pub use self::sign::SigningKey;
 pub use self::signature::{
     NONCE_BYTES_MAX, NONCE_KEPT_MAX, SKEW_MAX, SignatureRule, SignatureVerifier,
 };
@@ -73,6 +76,33 @@ pub struct Verifiers {
     pub signature: Option<Arc<SignatureVerifier>>,
 }
 
+/// What the process knows of credentials beyond the configuration.
+pub trait Witness: Sync {
+    /// Verifies a bearer token, or knows it from before.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError`] with the first thing that is wrong.
+    fn token(
+        &self,
+        verifier: &JwtVerifier,
+        token: &[u8],
+        now: Now,
+    ) -> impl Future<Output = Result<Arc<Token>, TokenError>> + Send;
+
+    /// Verifies an API key that may stand in the configuration's `table` or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] with what is wrong with it.
+    fn api_key(
+        &self,
+        table: &ApiKeyTable,
+        key: &[u8],
+        now: Now,
+    ) -> impl Future<Output = Result<Principal, KeyError>> + Send;
+}
+
 /// A caller whose credentials hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -80,13 +110,15 @@ pub struct Verified {
     pub principal: Principal,
     /// The principals of the further credentials of a [`Requirement::All`] route, in that order.
     pub also: Vec<Principal>,
+    /// What the bearer token says, where there is one.
+    pub token: Option<Arc<Token>>,
     /// The nonce of a signed request, still to be claimed before the request is let in.
     pub nonce: Option<UnclaimedNonce>,
 }
 
 impl Verified {
     fn by(principal: Principal) -> Self {
-        Self { principal, also: Vec::new(), nonce: None }
+        Self { principal, also: Vec::new(), token: None, nonce: None }
     }
 }
 
@@ -163,13 +195,18 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthError`] with the first thing that is wrong, in the order of the schemes.
-    pub fn authenticate(
+    pub async fn authenticate(
         &self,
+        witness: &impl Witness,
         parts: &Parts,
         body: &[u8],
         now: Now,
     ) -> Result<Verified, AuthError> {
-        if self.every { self.all(parts, body, now) } else { self.any(parts, body, now) }
+        if self.every {
+            self.all(witness, parts, body, now).await
+        } else {
+            self.any(witness, parts, body, now).await
+        }
     }
 
     /// Whether this request can only be judged with its body: it will be judged by its signature.
@@ -195,11 +232,18 @@ impl Authenticator {
         }
     }
 
-    fn any(&self, parts: &Parts, body: &[u8], now: Now) -> Result<Verified, AuthError> {
-        if let Some(principal) = self.by_jwt(parts, now)? {
-            return Ok(Verified::by(principal));
+    async fn any(
+        &self,
+        witness: &impl Witness,
+        parts: &Parts,
+        body: &[u8],
+        now: Now,
+    ) -> Result<Verified, AuthError> {
+        if let Some(token) = self.by_jwt(witness, parts, now).await? {
+            let principal = token.principal.clone();
+            return Ok(Verified { token: Some(token), ..Verified::by(principal) });
         }
-        if let Some(principal) = self.by_api_key(parts, now)? {
+        if let Some(principal) = self.by_api_key(witness, parts, now).await? {
             return Ok(Verified::by(principal));
         }
         // A client id or a nonce alone is no attempt to sign, unless signing is the only way in:
@@ -214,38 +258,56 @@ impl Authenticator {
         self.nobody()
     }
 
-    fn all(&self, parts: &Parts, body: &[u8], now: Now) -> Result<Verified, AuthError> {
+    async fn all(
+        &self,
+        witness: &impl Witness,
+        parts: &Parts,
+        body: &[u8],
+        now: Now,
+    ) -> Result<Verified, AuthError> {
         if self.anonymous && !self.presents_any(parts) {
             return self.nobody();
         }
-        let mut principals = Vec::new();
+        let (mut principals, mut token, mut nonce) = (Vec::new(), None, None);
         if self.jwt.is_some() {
-            principals.push(self.by_jwt(parts, now)?.ok_or(AuthError::Missing)?);
+            let held = self.by_jwt(witness, parts, now).await?.ok_or(AuthError::Missing)?;
+            principals.push(held.principal.clone());
+            token = Some(held);
         }
         if self.api_keys.is_some() {
-            principals.push(self.by_api_key(parts, now)?.ok_or(AuthError::Missing)?);
+            let held = self.by_api_key(witness, parts, now).await?;
+            principals.push(held.ok_or(AuthError::Missing)?);
         }
-        let mut unclaimed = None;
         if let Some(verifier) = &self.signature {
-            let (principal, nonce) = verifier.verify(parts, body, &self.methods, now)?;
+            let (principal, unclaimed) = verifier.verify(parts, body, &self.methods, now)?;
             principals.push(principal);
-            unclaimed = Some(nonce);
+            nonce = Some(unclaimed);
         }
         let mut principals = principals.into_iter();
         let Some(principal) = principals.next() else { return self.nobody() };
-        Ok(Verified { principal, also: principals.collect(), nonce: unclaimed })
+        Ok(Verified { principal, also: principals.collect(), token, nonce })
     }
 
-    fn by_jwt(&self, parts: &Parts, now: Now) -> Result<Option<Principal>, AuthError> {
+    async fn by_jwt(
+        &self,
+        witness: &impl Witness,
+        parts: &Parts,
+        now: Now,
+    ) -> Result<Option<Arc<Token>>, AuthError> {
         let Some(verifier) = &self.jwt else { return Ok(None) };
         let Some(token) = jwt::bearer(&parts.headers)? else { return Ok(None) };
-        Ok(Some(verifier.verify(token, now)?))
+        Ok(Some(witness.token(verifier, token, now).await?))
     }
 
-    fn by_api_key(&self, parts: &Parts, now: Now) -> Result<Option<Principal>, AuthError> {
+    async fn by_api_key(
+        &self,
+        witness: &impl Witness,
+        parts: &Parts,
+        now: Now,
+    ) -> Result<Option<Principal>, AuthError> {
         let Some(table) = &self.api_keys else { return Ok(None) };
         let Some(key) = api_key::presented(&parts.headers)? else { return Ok(None) };
-        Ok(Some(table.verify(key, now)?))
+        Ok(Some(witness.api_key(table, key, now).await?))
     }
 
     fn presents_any(&self, parts: &Parts) -> bool {
@@ -268,6 +330,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
     use std::time::{Duration, UNIX_EPOCH};
 
+    use futures::FutureExt;
     use hmac::{Hmac, Mac};
     use http::{HeaderName, HeaderValue, Request, Uri};
     use jsonwebtoken::{EncodingKey, Header};
@@ -275,6 +338,38 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
+
+    /// Knows nothing but the configuration.
+    struct Nobody;
+
+    impl Witness for Nobody {
+        async fn token(
+            &self,
+            verifier: &JwtVerifier,
+            token: &[u8],
+            now: Now,
+        ) -> Result<Arc<Token>, TokenError> {
+            let principal = verifier.verify(token, now)?;
+            Ok(Arc::new(Token { principal, has_scope_claim: false }))
+        }
+
+        async fn api_key(
+            &self,
+            table: &ApiKeyTable,
+            key: &[u8],
+            now: Now,
+        ) -> Result<Principal, KeyError> {
+            table.verify(key, now)
+        }
+    }
+
+    fn authenticate(
+        route: &Authenticator,
+        parts: &Parts,
+        body: &[u8],
+    ) -> Result<Verified, AuthError> {
+        route.authenticate(&Nobody, parts, body, now()).now_or_never().unwrap()
+    }
 
     const TIME: u64 = 1_700_000_000;
     const TOKEN_SECRET: &[u8] = b"a-signing-key-for-tests-of-at-least-32-bytes";
@@ -376,7 +471,7 @@ mod tests {
     }
 
     fn called(route: &Authenticator, fields: &[Field]) -> Result<String, &'static str> {
-        match route.authenticate(&parts(fields), b"", now()) {
+        match authenticate(route, &parts(fields), b"") {
             Ok(verified) => Ok(verified.principal.quota_key()),
             Err(error) => Err(match Refusal::from(&error) {
                 Refusal::SignatureInvalid(code) => code,
@@ -451,7 +546,7 @@ mod tests {
         assert_eq!(called(&route, &with_key(bad_signature(), key())), Err("sig_mismatch"));
         assert_eq!(called(&route, &[key()]), Err("missing_headers"));
         let fields = with_key(signature(), key());
-        let verified = route.authenticate(&parts(&fields), b"", now()).unwrap();
+        let verified = authenticate(&route, &parts(&fields), b"").unwrap();
         assert_eq!(verified.principal.quota_key(), "api_key:k6");
         assert_eq!(verified.also.len(), 1);
         assert_eq!(verified.also.first().unwrap().quota_key(), "signature:nc-1");
@@ -470,8 +565,8 @@ mod tests {
     fn verifying_twice_spends_no_nonce_and_claiming_twice_is_a_replay() {
         let route = any_of(&[Scheme::Signature]);
         let parts = parts(&signature());
-        let first = route.authenticate(&parts, b"", now()).unwrap().nonce.unwrap();
-        let second = route.authenticate(&parts, b"", now()).unwrap().nonce.unwrap();
+        let first = authenticate(&route, &parts, b"").unwrap().nonce.unwrap();
+        let second = authenticate(&route, &parts, b"").unwrap().nonce.unwrap();
         let memory = NonceMemory::new(1);
         assert_eq!(memory.claim(&first, now()), Ok(()));
         let replay = AuthError::from(memory.claim(&second, now()).unwrap_err());
@@ -482,7 +577,7 @@ mod tests {
     fn a_full_nonce_memory_is_an_overload_and_not_the_clients_fault() {
         let full = NonceMemory::new(0);
         let route = any_of(&[Scheme::Signature]);
-        let verified = route.authenticate(&parts(&signature()), b"", now()).unwrap();
+        let verified = authenticate(&route, &parts(&signature()), b"").unwrap();
         let error = AuthError::from(full.claim(&verified.nonce.unwrap(), now()).unwrap_err());
         assert!(matches!(Refusal::from(&error), Refusal::Overloaded { .. }));
     }
@@ -498,7 +593,7 @@ mod tests {
         let bootstrap = all_of(&[Scheme::ApiKey, Scheme::Signature]);
         assert_eq!(bootstrap.challenge(&missing), Some("X-API-Key"));
         assert_eq!(bootstrap.challenge(&Refusal::SignatureInvalid("replay")), None);
-        assert_eq!(any_of(&EVERY).challenge(&Refusal::ScopeMissing("read".into())), None);
+        assert_eq!(any_of(&EVERY).challenge(&Refusal::ScopeMissing(vec!["read".into()])), None);
         assert_eq!(any_of(&[Scheme::Signature]).challenge(&missing), None);
     }
 
@@ -536,7 +631,7 @@ mod tests {
         let expected = signature().pop().unwrap().1;
         let mut shown = format!("{route:?} {:?}", verifiers());
         for fields in [vec![bad_bearer()], vec![bad_key()], bad_signature()] {
-            let error = route.authenticate(&parts(&fields), b"", now()).unwrap_err();
+            let error = authenticate(&route, &parts(&fields), b"").unwrap_err();
             shown.push_str(&format!("{error} {error:?}"));
         }
         for secret in [
@@ -591,7 +686,7 @@ mod tests {
             request.headers_mut().unwrap().extend(fields);
             let parts = request.body(()).unwrap().into_parts().0;
             for route in [any_of(&EVERY), all_of(&EVERY), any_of(&[Scheme::Signature])] {
-                let refused = route.authenticate(&parts, &body, now());
+                let refused = authenticate(&route, &parts, &body);
                 prop_assert!(refused.is_err());
                 let refusal = Refusal::from(&refused.unwrap_err());
                 prop_assert!(refusal.status().is_client_error());

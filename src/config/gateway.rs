@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::identity::AuthConfig;
+use super::limits::LimitsConfig;
 use super::route::RouteConfig;
-use super::scalar::{ByteSize, ListenAddress, Network, Period, Rate, SecretRef};
+use super::scalar::{ByteSize, ListenAddress, Network, Period};
+use super::state::StateConfig;
 
 /// The whole of `conf/gateway.yaml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +28,9 @@ pub struct GatewayConfig {
     /// What is asked of a client before anything else.
     #[serde(default)]
     pub downstream: DownstreamConfig,
+    /// What survives a restart, and what several gateways share. Changing it needs a restart.
+    #[serde(default)]
+    pub state: StateConfig,
     /// Who may call: the credentials that exist.
     #[serde(default)]
     pub auth: AuthConfig,
@@ -125,120 +131,6 @@ impl Default for DownstreamConfig {
     }
 }
 
-/// The credentials that exist.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuthConfig {
-    /// Bearer tokens.
-    pub jwt: Option<JwtConfig>,
-    /// API keys, by their SHA-256.
-    pub api_keys: Vec<ApiKeyConfig>,
-    /// Nextcloud's signed requests.
-    pub hmac: Option<HmacConfig>,
-}
-
-/// How bearer tokens are verified (HS256).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JwtConfig {
-    /// The signing key.
-    pub secret: SecretRef,
-    /// Required `iss`; absent means any.
-    pub issuer: Option<String>,
-    /// Required `aud`; absent means any.
-    pub audience: Option<String>,
-    /// Tolerated difference of clocks.
-    #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
-    pub leeway: Period,
-    /// Required `token_type`; absent means any.
-    pub token_type: Option<String>,
-    /// Whether a token must carry a `jti`.
-    #[serde(default)]
-    pub jti_required: bool,
-}
-
-/// One API key.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKeyConfig {
-    /// Name of the key's owner, in logs and quotas.
-    pub id: String,
-    /// SHA-256 of the key, 64 hex digits: `printf %s "$KEY" | sha256sum`.
-    pub sha256: String,
-    /// What the key may do.
-    #[serde(default)]
-    pub scopes: Vec<String>,
-    /// Seconds since 1970 after which the key is refused.
-    pub expires_at: Option<i64>,
-    /// Whether the key is refused from now on.
-    #[serde(default)]
-    pub revoked: bool,
-}
-
-/// How signed requests are verified.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HmacConfig {
-    /// Largest difference of clocks, both ways, inclusive.
-    #[serde(default = "default_skew")]
-    pub skew: Period,
-    /// How long a nonce is remembered; never less than twice the skew.
-    #[serde(default = "default_nonce_ttl")]
-    pub nonce_ttl: Period,
-    /// Most nonces remembered at once; when full, signed requests are refused.
-    #[serde(default = "default_nonces_max")]
-    pub nonces_max: usize,
-    /// Who signs.
-    pub clients: Vec<HmacClientConfig>,
-}
-
-/// One signing client.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HmacClientConfig {
-    /// The client id that it sends.
-    pub id: String,
-    /// Its secrets, each standard base64 inside; several during a rotation.
-    pub secrets: Vec<SecretRef>,
-    /// What the client may do.
-    #[serde(default)]
-    pub scopes: Vec<String>,
-}
-
-/// How often clients may call.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// The constant-memory shield in front of everything.
-    pub shield: ShieldConfig,
-    /// Most principals counted at once, the least recently seen forgotten first.
-    pub principals_max: usize,
-    /// Exact quotas by name, for routes to refer to.
-    pub quotas: BTreeMap<String, Rate>,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self { shield: ShieldConfig::default(), principals_max: 100_000, quotas: BTreeMap::new() }
-    }
-}
-
-/// Estimated limits by client address, over `pingora-limits`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct ShieldConfig {
-    /// Most requests a second from one address.
-    pub requests_per_second_max: u32,
-    /// Most requests in flight from one address.
-    pub in_flight_max: u32,
-}
-
-impl Default for ShieldConfig {
-    fn default() -> Self {
-        Self { requests_per_second_max: 10_000, in_flight_max: 2_000 }
-    }
-}
-
 /// What is kept, and for how long.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -324,18 +216,6 @@ pub enum StatusConfig {
 
 fn default_upstreams_dir() -> PathBuf {
     PathBuf::from("../upstreams")
-}
-
-fn default_skew() -> Period {
-    Period::from(Duration::from_secs(300))
-}
-
-fn default_nonce_ttl() -> Period {
-    Period::from(Duration::from_secs(660))
-}
-
-fn default_nonces_max() -> usize {
-    200_000
 }
 
 fn default_error_for() -> Period {

@@ -1,10 +1,13 @@
 //! What the YAML says.
 
 pub mod gateway;
+pub mod identity;
+pub mod limits;
 pub mod pool;
 pub mod route;
 pub mod scalar;
 pub mod sources;
+pub mod state;
 
 mod decode;
 mod decode_error;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::scalar::{ByteSize, HostName, MethodName, PathPrefix, Period};
+use super::scalar::{ByteSize, HostName, MethodName, PathPrefix, Period, text_or_mapping};
 
 /// Which request goes where, under which rules.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,17 +15,29 @@ pub struct RouteConfig {
     /// Hosts that this route takes; empty means any.
     #[serde(default)]
     pub hosts: Vec<HostName>,
-    /// Paths that begin with this, on a segment's edge.
-    pub path_prefix: PathPrefix,
+    /// Paths that begin with this, on a segment's edge. A route has this or `paths`.
+    pub path_prefix: Option<PathPrefix>,
+    /// Exactly these paths; they are looked for before any prefix.
+    #[serde(default)]
+    pub paths: Vec<PathPrefix>,
     /// Methods that this route takes; empty means any.
     #[serde(default)]
     pub methods: Vec<MethodName>,
-    /// The pool that answers, by the name of its file.
-    pub pool: String,
-    /// Who may call.
-    pub auth: RouteAuthConfig,
-    /// Name of the quota that each principal has here.
-    pub quota: Option<String>,
+    /// The pool that answers, by the name of its file. A route has this or `endpoint`.
+    pub pool: Option<String>,
+    /// What the gateway answers itself.
+    pub endpoint: Option<EndpointConfig>,
+    /// Who may call. An endpoint decides that by itself.
+    pub auth: Option<RouteAuthConfig>,
+    /// Names of the quotas that hold here, all of them.
+    #[serde(default)]
+    pub quotas: Vec<String>,
+    /// Whether its answers are JSON, so that a client that takes none is refused (406).
+    #[serde(default)]
+    pub json_only: bool,
+    /// Whether an upstream's 400, 401 or 403 counts as a failed login of the client's address.
+    #[serde(default)]
+    pub login: bool,
     /// Name of the cache policy; absent means that nothing is kept.
     pub cache: Option<String>,
     /// Whether JSON answers leave in the envelope.
@@ -55,8 +67,57 @@ pub struct RouteAuthConfig {
     pub all: Vec<SchemeConfig>,
     /// Whether a request without a credential is let in too.
     pub anonymous: bool,
-    /// A scope that the principal must have.
-    pub scope: Option<String>,
+    /// Whether only integration tokens are taken: those that carry a scope.
+    pub integration: bool,
+    /// What the principal must be allowed, each of these that is about the request's method.
+    pub scopes: Vec<ScopeConfig>,
+}
+
+/// What a principal must be allowed: one scope alone, or one of several, for some methods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeConfig {
+    /// One of these is enough.
+    pub any: Vec<String>,
+    /// The methods that ask for it; empty means all.
+    pub methods: Vec<MethodName>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScopeMapping {
+    any: Vec<String>,
+    #[serde(default)]
+    methods: Vec<MethodName>,
+}
+
+impl<'de> Deserialize<'de> for ScopeConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_or_mapping(
+            deserializer,
+            "a scope such as read, or a mapping with `any` and `methods`",
+            |text| Ok(Self { any: vec![text.to_owned()], methods: Vec::new() }),
+            |ScopeMapping { any, methods }| Self { any, methods },
+        )
+    }
+}
+
+/// What the gateway answers itself, as the integration API of the operator's system does. Each
+/// decides who may call it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointConfig {
+    /// Whether the gateway lives; public.
+    Health,
+    /// Whether an API key holds.
+    KeyPing,
+    /// Whether a signature holds.
+    SignedPing,
+    /// What the integration API can do, for an integration token.
+    Status,
+    /// A token for an API key and a signature over the same request.
+    Token,
+    /// Whose integration token this is.
+    Whoami,
 }
 
 /// A kind of credential.
@@ -78,6 +139,8 @@ pub enum CredentialsConfig {
     /// They pass through as they came.
     #[default]
     Forward,
+    /// They are taken off, and a short-lived token of the gateway says who calls.
+    Internal,
     /// They are taken off.
     Strip,
 }

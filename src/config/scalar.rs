@@ -10,13 +10,19 @@ use serde::de::{self, Deserializer, Visitor};
 
 mod address;
 mod amount;
+mod moment;
 mod request;
 mod secret;
+mod short;
+mod url;
 
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use amount::{ByteSize, Period, Rate};
+pub use moment::Moment;
 pub use request::{HostName, MethodName, PathPrefix};
 pub use secret::{Secret, SecretRef};
+pub(super) use short::text_or_mapping;
+pub use url::UrlRef;
 
 /// A text that is not what a type takes: what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -25,6 +25,10 @@ pub struct Sources {
     pub broken_pools: Vec<String>,
     /// Secrets by the path of their reference in `gateway.yaml`.
     pub secrets: BTreeMap<String, Secret>,
+    /// URLs that may hold a password, by the path of their reference in `gateway.yaml`.
+    pub urls: BTreeMap<String, String>,
+    /// What is wrong and does not keep the rest from serving.
+    pub warnings: Vec<ConfigFault>,
     /// Addresses by pool and number of the peer.
     pub addresses: BTreeMap<(String, usize), SocketAddr>,
 }

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::Value;
 
-pub use refuse::refuse;
+pub use refuse::{accept, refuse};
 pub use wrap::{Kind, Wrapped, wrap};
 
 /// The `Content-Type` of every envelope.

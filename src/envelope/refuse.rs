@@ -20,6 +20,19 @@ pub fn refuse(form: StatusForm, refusal: &Refusal, request_id: &str) -> Bytes {
     body(form, refusal, Some(request_id))
 }
 
+/// The body of an answer of the gateway's own that is no refusal; `data` is JSON.
+#[must_use]
+pub fn accept(form: StatusForm, message: &str, data: &str, request_id: &str) -> Bytes {
+    Envelope {
+        success: true,
+        message: quoted(message).into(),
+        data: Some(data),
+        errors: "null".into(),
+        request_id: Some(quoted(request_id).into()),
+    }
+    .write(form)
+}
+
 /// The body of a refusal, without `request_id` when many requests share it.
 pub(super) fn body(form: StatusForm, refusal: &Refusal, request_id: Option<&str>) -> Bytes {
     let message = refusal.message();
@@ -78,9 +91,9 @@ impl<'a> Errors<'a> {
             Refusal::SignatureInvalid(reason) => {
                 Self { reason: Some(reason), ..Self::detail(message) }
             }
-            Refusal::QuotaExceeded { .. } | Refusal::AddressLimited { .. } => {
-                Self::throttled(wait_seconds(refusal))
-            }
+            Refusal::FailuresLimited { .. }
+            | Refusal::QuotaExceeded { .. }
+            | Refusal::AddressLimited { .. } => Self::throttled(wait_seconds(refusal)),
             _ => Self::detail(message),
         };
         Self { code: Some(refusal.code()), ..errors }
@@ -101,9 +114,12 @@ fn in_integer_form(refusal: &Refusal, message: &str) -> (Option<&'static str>, C
         | Refusal::UpstreamBroken
         | Refusal::UpstreamUnavailable
         | Refusal::Overloaded { .. }
+        | Refusal::StateUnavailable { .. }
         | Refusal::UpstreamTimeout => return (Some("null"), "null".into()),
         Refusal::Internal => return (None, "null".into()),
-        Refusal::QuotaExceeded { .. } | Refusal::AddressLimited { .. } => {
+        Refusal::FailuresLimited { .. }
+        | Refusal::QuotaExceeded { .. }
+        | Refusal::AddressLimited { .. } => {
             return (Some("null"), Errors::throttled(wait_seconds(refusal)).json());
         }
         Refusal::CredentialMalformed => {
@@ -118,15 +134,17 @@ fn in_integer_form(refusal: &Refusal, message: &str) -> (Option<&'static str>, C
             }]),
             ..Errors::detail(message)
         },
-        Refusal::TokenWithoutSubject => {
+        Refusal::TokenClaimMissing(_) | Refusal::TokenWithoutSubject => {
             Errors { code: Some(refusal.code()), ..Errors::detail(message) }
         }
         Refusal::SignatureInvalid(code) => Errors { code: Some(code), ..Errors::detail(message) },
         Refusal::BadRequest(_)
         | Refusal::CredentialMissing
         | Refusal::KeyInvalid
+        | Refusal::KeyOwnerInactive
         | Refusal::ScopeMissing(_)
         | Refusal::NoRoute
+        | Refusal::NotAcceptable
         | Refusal::MethodNotAllowed { .. }
         | Refusal::BodyTooLarge { .. }
         | Refusal::HeadTooLarge => Errors::detail(message),
@@ -159,7 +177,7 @@ mod tests {
             Refusal::TokenInvalid("Token is invalid"),
             Refusal::KeyInvalid,
             Refusal::SignatureInvalid("replay"),
-            Refusal::ScopeMissing("write".to_owned()),
+            Refusal::ScopeMissing(vec!["write".to_owned()]),
             Refusal::NoRoute,
             Refusal::MethodNotAllowed { method: "POST".to_owned(), allow: "GET".to_owned() },
             Refusal::BodyTooLarge { body_bytes_max: 1 },

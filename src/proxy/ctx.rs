@@ -18,7 +18,7 @@ use crate::ratelimit;
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
-use crate::upstream;
+use crate::upstream::{self, Pool};
 
 /// One request's own values; dropped after its line is logged.
 pub struct Ctx {
@@ -36,10 +36,12 @@ pub struct Ctx {
     pub is_tls: bool,
     /// Its route, once found.
     pub route: Option<Arc<Route>>,
-    /// Who is calling, once known.
-    pub principal: Option<Principal>,
-    /// The charge to the principal's quota.
-    pub charged: Option<Charged>,
+    /// Who is calling, once known, the first of the fixed order first.
+    pub callers: Arc<[Principal]>,
+    /// The charges to quotas.
+    pub charged: Vec<Charged>,
+    /// The failed login that this counts as until the upstream has accepted it.
+    pub login: Option<Charged>,
     /// Counts the request in flight for its address.
     pub shield: Option<ratelimit::InFlight>,
     /// The answer that is served from memory.
@@ -129,8 +131,9 @@ impl Ctx {
             client: None,
             is_tls: false,
             route: None,
-            principal: None,
-            charged: None,
+            callers: Arc::default(),
+            charged: Vec::new(),
+            login: None,
             shield: None,
             pinned: None,
             cache: CacheResult::None,
@@ -153,7 +156,14 @@ impl Ctx {
         self.is_tls = dispatch.is_tls;
         self.route = Some(dispatch.route.clone());
         self.deadline = Some(dispatch.deadline);
+        self.callers = dispatch.callers.clone();
         self.failure = dispatch.failure.clone();
+    }
+
+    /// The pool that answers, unless the gateway does itself.
+    #[must_use]
+    pub fn pool(&self) -> Option<&Arc<Pool>> {
+        self.route.as_ref().and_then(|route| route.pool())
     }
 
     /// The form of the gateway's own answers to this request.

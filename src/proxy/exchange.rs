@@ -21,6 +21,7 @@ use pingora_proxy::subrequest::{BodyMode, Ctx as SubrequestCtx};
 use tokio::sync::mpsc;
 
 use super::request_id;
+use crate::auth::Principal;
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
@@ -66,6 +67,8 @@ pub struct Dispatch {
     pub client: Option<IpAddr>,
     /// Whether that client came over TLS.
     pub is_tls: bool,
+    /// For whom the service answers; nobody where everybody shares the answer.
+    pub callers: Arc<[Principal]>,
     /// When the answer must be complete.
     pub deadline: Instant,
     /// Why there was no answer, left here by the subrequest.

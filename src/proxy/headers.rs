@@ -11,12 +11,13 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::ctx::{CacheResult, Ctx};
 use super::request_id::REQUEST_ID;
+use crate::admission::Charged;
 use crate::answer::connection_names;
 use crate::auth::Scheme;
 use crate::cache::object::Validators;
 use crate::clock::Now;
 use crate::ratelimit;
-use crate::route::Limit;
+use crate::route::{Credentials, Limit};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -69,16 +70,37 @@ const CREDENTIALS: [(Scheme, HeaderName); 10] = [
 
 /// What only a proxy in front may say, and there is none that says it: the gateway's own fields
 /// tell a service who asked and how.
-const FORGED: [HeaderName; 9] = [
+const FORGED: [HeaderName; 18] = [
     header::FORWARDED,
     HeaderName::from_static("proxy"),
+    HeaderName::from_static("remote-user"),
     HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-email"),
+    HeaderName::from_static("x-groups"),
     HeaderName::from_static("x-host"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-script-name"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
     HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-principal"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-remote-user"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-roles"),
+    HeaderName::from_static("x-scopes"),
+    HeaderName::from_static("x-script-name"),
+    HeaderName::from_static("x-user"),
+    HeaderName::from_static("x-user-id"),
+];
+
+/// How the fields begin by which proxies tell services who was let in, each product its own way.
+const FORGED_PREFIXES: [&str; 8] = [
+    "remote-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-client-cert",
+    "x-consumer-",
+    "x-forwarded-",
+    "x-remote-",
+    "x-ssl-client-",
 ];
 
 /// Whether the raw head of an HTTP/1.1 request says twice, and differently, how long its body is
@@ -149,15 +171,23 @@ pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators
 /// # Errors
 ///
 /// When a field cannot be written.
-pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx) -> pingora::Result<()> {
+pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx, now: Now) -> pingora::Result<()> {
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
     let forged = head.headers.keys().filter(|name| is_forged(name)).cloned();
     for name in forged.collect::<Vec<_>>() {
         head.remove_header(&name);
     }
-    if ctx.route.as_ref().is_some_and(|route| route.strips_credentials) {
+    let credentials = ctx.route.as_ref().map(|route| route.credentials);
+    if matches!(credentials, Some(Credentials::Internal | Credentials::Strip)) {
         for (_, name) in &CREDENTIALS {
             head.remove_header(name);
+        }
+    }
+    if credentials == Some(Credentials::Internal) {
+        let internal = ctx.snapshot.internal.as_ref();
+        let authorization = internal.and_then(|rule| rule.authorization(&ctx.callers, now));
+        if let Some(authorization) = authorization {
+            head.insert_header(header::AUTHORIZATION, authorization)?;
         }
     }
     let Some(client) = ctx.client else { return Ok(()) };
@@ -188,10 +218,22 @@ pub(super) fn tell_client(head: &mut ResponseHeader, ctx: &Ctx, now: Now) -> pin
     if ctx.route.as_ref().is_some_and(|route| route.cache.is_some()) {
         head.insert_header(CACHE_STATUS, cache_status(ctx, now))?;
     }
-    if let Some(charged) = &ctx.charged {
-        head.insert_header(RATE_LIMIT_POLICY, charged.limit.policy_field.clone())?;
-        let remaining = ratelimit::remaining_field(&charged.limit.name, &charged.remaining);
-        head.insert_header(RATE_LIMIT, remaining)?;
+    tell_quotas(head, &ctx.charged)
+}
+
+/// One member for each quota that counted the request.
+fn tell_quotas(head: &mut ResponseHeader, charged: &[Charged]) -> pingora::Result<()> {
+    for (index, Charged { limit, remaining, .. }) in charged.iter().enumerate() {
+        let (policy, left) =
+            (limit.policy_field.clone(), ratelimit::remaining_field(&limit.name, remaining));
+        if index == 0 {
+            head.insert_header(RATE_LIMIT_POLICY, policy)?;
+            head.insert_header(RATE_LIMIT, left)?;
+        } else {
+            // A list may stand in several fields (RFC 9110, section 5.3).
+            head.append_header(RATE_LIMIT_POLICY, policy)?;
+            head.append_header(RATE_LIMIT, left)?;
+        }
     }
     Ok(())
 }
@@ -214,7 +256,9 @@ pub(super) fn tell_limited(
 /// read fields as environment variables take `X_API_Key` for `X-API-Key`.
 fn is_forged(name: &HeaderName) -> bool {
     let text = name.as_str();
-    FORGED.contains(name) || text.starts_with("x-forwarded-") || text.contains('_')
+    FORGED.contains(name)
+        || FORGED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        || text.contains('_')
 }
 
 /// Whether a range asks for nothing: of an empty body, or its last 0 bytes. Pingora would answer

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Version, header};
+use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
@@ -42,7 +42,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 pub use request_id::new_request_id;
 pub use serve::prewarm_errand;
 
-use crate::admission::Refused;
+use crate::admission::{self, Refused};
 use crate::cache::store::Pinned;
 use crate::clock::Now;
 use crate::refusal::Refusal;
@@ -78,6 +78,7 @@ impl GatewayProxy {
             Ok(Plan::Collected(object)) => {
                 respond::answer(session, ctx, &object, Now::read()).await?;
             }
+            Ok(Plan::Own(body)) => respond::own(session, ctx, body, Now::read()).await?,
             Ok(Plan::Overflow(overflow)) => {
                 respond::overflow(session, ctx, *overflow, Now::read()).await?;
             }
@@ -212,7 +213,7 @@ impl ProxyHttp for GatewayProxy {
         head: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        headers::tell_upstream(head, ctx)
+        headers::tell_upstream(head, ctx, Now::read())
     }
 
     async fn request_body_filter(
@@ -275,6 +276,9 @@ impl ProxyHttp for GatewayProxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        if let Some(login) = ctx.login.take_if(|_| !is_failed_login(session)) {
+            admission::refund(&self.state, vec![login]).await;
+        }
         record::finished(&self.state.metrics, session, error, ctx, Now::read());
     }
 }
@@ -289,4 +293,14 @@ impl GatewayProxy {
         let refused = Refused::plain(refusal, ctx.status_form());
         respond::refuse(session, ctx, &self.state, refused).await
     }
+}
+
+/// Whether the upstream would not let somebody in, with any of the statuses that say so.
+fn is_failed_login(session: &Session) -> bool {
+    session.response_written().is_some_and(|head| {
+        matches!(
+            head.status,
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        )
+    })
 }

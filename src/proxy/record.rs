@@ -44,7 +44,7 @@ pub(super) fn finished(
     }
     debug_assert_eq!(ctx.origin, Origin::Client, "only subrequests have another origin");
     if AccessLine::is_wanted() {
-        let principal = ctx.principal.as_ref();
+        let principal = ctx.callers.first();
         let line = AccessLine {
             timestamp: now.wall.try_into().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
             level: "INFO",

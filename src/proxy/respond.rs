@@ -94,6 +94,31 @@ pub(super) async fn answer(
     write(session, head, object.body.clone()).await
 }
 
+/// Answers with a body of the gateway's own that is no refusal.
+///
+/// # Errors
+///
+/// When the client cannot be written to.
+pub(super) async fn own(
+    session: &mut Session,
+    ctx: &Ctx,
+    body: Bytes,
+    now: Now,
+) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build(StatusCode::OK, Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, envelope::CONTENT_TYPE)?;
+    head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    if session.req_header().method == Method::OPTIONS
+        && let Some(route) = &ctx.route
+    {
+        head.insert_header(header::ALLOW, route.allow())?;
+    }
+    headers::tell_client(&mut head, ctx, now)?;
+    drain(session).await;
+    write(session, head, body).await
+}
+
 /// Passes on an answer that was too long to collect: what was read, then the rest as it comes.
 ///
 /// # Errors

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{Method, header};
+use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::GatewayProxy;
@@ -16,16 +17,18 @@ use super::ctx::{CacheResult, Ctx};
 use super::exchange::{Dispatch, Exchanged, Origin, Overflow};
 use super::fill::{Errand, Obtained};
 use super::headers;
-use crate::admission::{self, Admission, Arrival, Located, Refused};
+use crate::admission::{self, Admission, Arrival, Identified, Located, Refused};
 use crate::answer::{self, Asked};
 use crate::auth::Scheme;
+use crate::cache::key::Key;
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::Policy;
 use crate::cache::{self, Lookup};
 use crate::clock::Now;
+use crate::endpoint;
 use crate::refusal::Refusal;
-use crate::route::Route;
+use crate::route::{Endpoint, Route, Target};
 
 /// Pingora keeps this much of a body for the upstream after a filter has read it.
 const REPLAYED_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -38,6 +41,8 @@ pub(super) enum Plan {
     Collected(Arc<Object>),
     /// It is too long to collect.
     Overflow(Box<Overflow>),
+    /// It is this, and no upstream is asked.
+    Own(Bytes),
     /// It streams from the upstream.
     Stream,
 }
@@ -50,31 +55,42 @@ impl GatewayProxy {
         ctx: &mut Ctx,
     ) -> Result<Plan, Box<Refused>> {
         self.greet(session, ctx)?;
-        let admission = self.admit(session, ctx).await?;
-        let Admission { route, host, principal, identity, schemes, charged } = admission;
-        ctx.route = Some(route.clone());
-        ctx.charged = charged;
+        let identified = self.identify(session, ctx).await?;
+        let (route, head) = (identified.route.clone(), session.req_header());
+        // What is at hand is known before the quotas are charged: a quota may count hits or misses.
+        let wanted = wanted(&identified, head);
+        let found =
+            wanted.as_ref().map(|(_, key)| cache::lookup(self.state.store, key, head, ctx.started));
+        let is_hit = matches!(found, Some(Lookup::Fresh(_) | Lookup::Stale(_)));
+        let admission = self.charge(session, ctx, identified, is_hit).await?;
+        let Admission { host, callers, charged, login, .. } = admission;
+        let schemes: Vec<Scheme> = callers.iter().map(|caller| caller.scheme).collect();
+        (ctx.charged, ctx.login, ctx.callers) = (charged, login, callers.into());
         ctx.deadline = Some(deadline(ctx, &route));
-        let is_anonymous = principal.scheme == Scheme::Anonymous;
-        ctx.principal = Some(principal);
+        let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
+        if let Target::Endpoint(endpoint) = route.target {
+            return self.answer_itself(session, ctx, &route, endpoint).map_err(refuse);
+        }
         if !route.collects() {
             return Ok(Plan::Stream);
         }
-        let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
-        let cached = route.cache.as_ref().filter(|_| route.caches(&session.req_header().method));
-        let Some(policy) = cached else {
+        let (Some((policy, key)), Some(found)) = (wanted, found) else {
             return self.collect(session, ctx, &route, &host).await.map_err(refuse);
         };
         let head = session.req_header();
-        let key = route.cache_key(policy, &host, &head.uri, &identity);
-        let found = cache::lookup(self.state.store, &key, head, ctx.started);
         // A hit needs none, so it is only put together where one is run.
         let errand = |ctx: &Ctx| -> Result<Errand, Box<Refused>> {
             let fetch = headers::fetch_head(head, &host);
             let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
             headers::make_keepable(&mut head, &host, &schemes);
-            let (dispatch, policy) = (dispatch(ctx, &route), policy.clone());
-            Ok(Errand { key, policy, head: Arc::new(head), dispatch, is_anonymous })
+            let mut dispatch = dispatch(ctx, &route);
+            if policy.shared {
+                // Everybody gets this answer, so nobody in particular asks for it.
+                dispatch.callers = Arc::default();
+            }
+            let is_anonymous = schemes.first() == Some(&Scheme::Anonymous);
+            let (policy, head) = (policy.clone(), Arc::new(head));
+            Ok(Errand { key, policy, head, dispatch, is_anonymous })
         };
         match found {
             Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
@@ -90,6 +106,28 @@ impl GatewayProxy {
                 self.fetch(ctx, errand, on_error).await.map_err(refuse)
             }
         }
+    }
+
+    /// Answers what no upstream is asked.
+    fn answer_itself(
+        &self,
+        session: &Session,
+        ctx: &Ctx,
+        route: &Route,
+        endpoint: Endpoint,
+    ) -> Result<Plan, Refusal> {
+        let asked = endpoint::Asked {
+            method: &session.req_header().method,
+            callers: &ctx.callers,
+            request_id: &ctx.request_id,
+            now: ctx.started,
+        };
+        let tokens = ctx.snapshot.tokens.as_ref();
+        let body = endpoint::answer(endpoint, &asked, tokens, route.status_form)?;
+        if endpoint == Endpoint::Token && asked.method != Method::OPTIONS {
+            self.state.metrics.auth.tokens_issued.inc();
+        }
+        Ok(Plan::Own(body))
     }
 
     /// Fetches an answer that is only wrapped, for this request alone.
@@ -149,7 +187,11 @@ impl GatewayProxy {
         Ok(())
     }
 
-    async fn admit(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Admission, Box<Refused>> {
+    async fn identify(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+    ) -> Result<Identified, Box<Refused>> {
         let located = admission::locate(&ctx.snapshot, session.req_header())?;
         ctx.route = Some(located.route.clone());
         check_length(session, &located)?;
@@ -163,14 +205,20 @@ impl GatewayProxy {
             let form = located.route.status_form;
             ctx.body = Some(body.map_err(|refusal| Box::new(Refused::plain(refusal, form)))?);
         }
-        let client = ctx.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let arrival = Arrival {
-            client,
-            head: session.req_header(),
-            body: ctx.body.as_deref().unwrap_or_default(),
-            now: ctx.started,
-        };
-        admission::admit(&self.state, located, &arrival)
+        let arrival = arrival(session, ctx);
+        admission::identify(&ctx.snapshot, &self.state, located, &arrival).await
+    }
+
+    async fn charge(
+        &self,
+        session: &Session,
+        ctx: &Ctx,
+        identified: Identified,
+        is_hit: bool,
+    ) -> Result<Admission, Box<Refused>> {
+        let failures = ctx.snapshot.failures.as_ref();
+        let arrival = arrival(session, ctx);
+        admission::charge(&self.state, identified, &arrival, failures, is_hit).await
     }
 
     /// Serves a stale answer now, and has it refreshed.
@@ -220,6 +268,24 @@ fn pin(ctx: &mut Ctx, object: Arc<Object>, result: CacheResult) -> Plan {
     Plan::Pinned
 }
 
+fn arrival<'a>(session: &'a Session, ctx: &'a Ctx) -> Arrival<'a> {
+    Arrival {
+        client: ctx.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        head: session.req_header(),
+        body: ctx.body.as_deref().unwrap_or_default(),
+        request_id: &ctx.request_id,
+        now: ctx.started,
+    }
+}
+
+/// What to look for in the cache; nothing, when the route keeps no answer to this.
+fn wanted(identified: &Identified, head: &RequestHeader) -> Option<(Policy, Key)> {
+    let Identified { route, host, .. } = identified;
+    let policy = route.cache.as_ref().filter(|_| route.caches(&head.method))?;
+    let key = route.cache_key(policy, host, &head.uri, &identified.identity());
+    Some((policy.clone(), key))
+}
+
 fn dispatch(ctx: &Ctx, route: &Arc<Route>) -> Dispatch {
     Dispatch {
         snapshot: ctx.snapshot.clone(),
@@ -228,6 +294,7 @@ fn dispatch(ctx: &Ctx, route: &Arc<Route>) -> Dispatch {
         origin: Origin::Client,
         client: ctx.client,
         is_tls: ctx.is_tls,
+        callers: ctx.callers.clone(),
         deadline: deadline(ctx, route),
         failure: Arc::default(),
     }

@@ -25,8 +25,7 @@ const READ_MARGIN: Duration = Duration::from_millis(10);
 ///
 /// [`Refusal::Overloaded`] when the pool has as many in flight as it may.
 pub(super) fn enter(ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
-    let Some(route) = &ctx.route else { return Err(Refusal::Internal) };
-    let pool = &route.pool;
+    let Some(pool) = ctx.pool() else { return Err(Refusal::Internal) };
     match pool.state.enter(pool.in_flight_max) {
         Some(in_flight) => {
             ctx.attempts.in_flight = Some(in_flight);
@@ -42,10 +41,9 @@ pub(super) fn enter(ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
 ///
 /// When every peer was tried.
 pub(super) fn next_peer(ctx: &mut Ctx, now: Now) -> Result<Box<HttpPeer>> {
-    let Some(route) = ctx.route.clone() else {
-        return Error::e_explain(ErrorType::InternalError, "a request without a route");
+    let Some((route, pool)) = ctx.route.clone().zip(ctx.pool().cloned()) else {
+        return Error::e_explain(ErrorType::InternalError, "a request without a pool");
     };
-    let pool = &route.pool;
     let Some(picked) = pool.pick(&ctx.attempts.tried, now.instant) else {
         return Error::e_explain(ErrorType::ConnectNoRoute, "every peer was tried");
     };
@@ -74,8 +72,7 @@ pub(super) fn unreachable(
     mut error: Box<Error>,
     now: Now,
 ) -> Box<Error> {
-    let Some(route) = &ctx.route else { return error };
-    let pool = &route.pool;
+    let Some(pool) = ctx.pool().cloned() else { return error };
     metrics.upstream.attempts.with_label_values(&[&pool.name, "unreachable"]).inc();
     ctx.attempts.began = None;
     let is_late = ctx.time_left(now.instant).is_some_and(|left| left.is_zero());
@@ -92,10 +89,7 @@ pub(super) fn unreachable(
 /// Whether the pool has a peer that this request did not try, and the request an attempt left.
 fn may_try_another(ctx: &Ctx) -> bool {
     let tried = ctx.attempts.tried.len();
-    ctx.route.as_ref().is_some_and(|route| {
-        let pool = &route.pool;
-        tried < pool.attempts_max && tried < pool.peers().len()
-    })
+    ctx.pool().is_some_and(|pool| tried < pool.attempts_max && tried < pool.peers().len())
 }
 
 /// Hands a client's request to the last peer, which refuses it; answers whether it is tried. A
@@ -147,8 +141,8 @@ pub(super) fn broken(
 
 /// The head of an answer arrived.
 pub(super) fn answered(metrics: &Metrics, ctx: &mut Ctx, now: Now) {
-    let (Some(route), Some(began)) = (&ctx.route, ctx.attempts.began.take()) else { return };
-    let pool = &route.pool;
+    let began = ctx.attempts.began.take();
+    let (Some(pool), Some(began)) = (ctx.pool(), began) else { return };
     metrics.upstream.attempts.with_label_values(&[&pool.name, "answered"]).inc();
     let seconds = metrics.upstream.seconds.with_label_values(&[&pool.name]);
     observe(&seconds, now.instant.saturating_duration_since(began));
@@ -159,8 +153,9 @@ pub(super) fn answered(metrics: &Metrics, ctx: &mut Ctx, now: Now) {
 
 /// An attempt that reached its peer brought no answer.
 pub(super) fn failed(metrics: &Metrics, ctx: &mut Ctx) {
-    if let (Some(route), Some(_)) = (&ctx.route, ctx.attempts.began.take()) {
-        metrics.upstream.attempts.with_label_values(&[&route.pool.name, "failed"]).inc();
+    let began = ctx.attempts.began.take();
+    if let (Some(pool), Some(_)) = (ctx.pool(), began) {
+        metrics.upstream.attempts.with_label_values(&[&pool.name, "failed"]).inc();
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) fn snapshot(gateway: &str) -> Snapshot {
         pools_were_read: true,
         broken_pools: Vec::new(),
         secrets: BTreeMap::new(),
+        urls: BTreeMap::new(),
+        warnings: Vec::new(),
         addresses: BTreeMap::from([(("service".to_owned(), 0), address)]),
     };
     compile(&sources, &Pools::default(), 1).unwrap_or_else(|faults| panic!("{faults:?}"))

@@ -1,32 +1,60 @@
-//! Compiles `auth`: the verifiers that routes share.
+//! Compiles `auth`: the verifiers that routes share, and what the gateway signs with.
 
 use std::sync::Arc;
 
 use crate::auth::{
     ApiKeyRule, ApiKeyTable, ClientRule, JwtRule, JwtVerifier, KeyDigest, SharedSecret,
-    SignatureRule, SignatureVerifier, Verifiers,
+    SignatureRule, SignatureVerifier, SigningKey, Verifiers, clients_from_json,
 };
 use crate::config::ConfigFault;
-use crate::config::gateway::{ApiKeyConfig, HmacClientConfig, HmacConfig, JwtConfig};
+use crate::config::identity::{
+    AlgorithmConfig, ApiKeysConfig, HmacClientConfig, HmacConfig, InternalConfig, JwtConfig,
+    TokenConfig,
+};
 use crate::config::sources::Sources;
+use crate::endpoint::TokenRule;
+use crate::internal_token::InternalRule;
+
+/// What came of `auth`.
+#[derive(Default)]
+pub(super) struct Identity {
+    /// The verifiers.
+    pub(super) verifiers: Verifiers,
+    /// What the `token` endpoint issues.
+    pub(super) tokens: Option<TokenRule>,
+    /// What services are told in place of credentials.
+    pub(super) internal: Option<InternalRule>,
+}
 
 /// Builds the verifiers, or reports what is wrong with them.
-pub(super) fn compile(sources: &Sources, faults: &mut Vec<ConfigFault>) -> Verifiers {
+pub(super) fn compile(
+    sources: &Sources,
+    faults: &mut Vec<ConfigFault>,
+    warnings: &mut Vec<ConfigFault>,
+) -> Identity {
     let auth = &sources.gateway.value.auth;
-    Verifiers {
-        jwt: auth.jwt.as_ref().and_then(|config| jwt(sources, config, faults)),
-        api_keys: api_keys(sources, &auth.api_keys, faults),
-        signature: auth.hmac.as_ref().and_then(|config| signature(sources, config, faults)),
+    Identity {
+        verifiers: Verifiers {
+            jwt: jwt(sources, &auth.jwt, faults),
+            api_keys: api_keys(sources, &auth.api_keys, faults),
+            signature: auth
+                .hmac
+                .as_ref()
+                .and_then(|config| signature(sources, config, faults, warnings)),
+        },
+        tokens: auth.token.as_ref().and_then(|config| tokens(sources, config, faults)),
+        internal: auth.internal.as_ref().and_then(|config| internal(sources, config, faults)),
     }
 }
 
 fn jwt(
     sources: &Sources,
-    config: &JwtConfig,
+    configs: &[JwtConfig],
     faults: &mut Vec<ConfigFault>,
 ) -> Option<Arc<JwtVerifier>> {
+    let config = configs.first()?;
     // A secret that could not be read is reported where it was read.
-    let secret = sources.secrets.get("auth.jwt.secret")?;
+    let secret = sources.secrets.get("auth.jwt[0].keys[0]")?;
     let rule = JwtRule {
         secret: SharedSecret::new(secret.as_bytes()),
         issuer: config.issuer.clone(),
@@ -44,26 +72,27 @@ fn jwt(
     }
 }
 
+/// The table of the keys that are listed; empty where they are all elsewhere.
 fn api_keys(
     sources: &Sources,
-    configs: &[ApiKeyConfig],
+    config: &ApiKeysConfig,
     faults: &mut Vec<ConfigFault>,
 ) -> Option<Arc<ApiKeyTable>> {
-    if configs.is_empty() {
+    if !config.is_configured() {
         return None;
     }
     let mut rules = Vec::new();
-    for (index, config) in configs.iter().enumerate() {
-        match KeyDigest::from_hex(&config.sha256) {
+    for (index, key) in config.keys.iter().enumerate() {
+        match KeyDigest::from_hex(&key.sha256) {
             Ok(digest) => rules.push(ApiKeyRule {
-                id: config.id.clone(),
+                id: key.id.clone(),
                 digest,
-                scopes: config.scopes.join(" "),
-                expires_at: config.expires_at,
-                revoked: config.revoked,
+                scopes: key.scopes.join(" "),
+                expires_at: key.expires_at.map(|moment| moment.unix_seconds()),
+                revoked: key.revoked,
             }),
             Err(error) => {
-                let path = format!("auth.api_keys[{index}].sha256");
+                let path = format!("auth.api_keys.keys[{index}].sha256");
                 sources.gateway.report(faults, &path, error.to_string());
             }
         }
@@ -71,7 +100,7 @@ fn api_keys(
     match ApiKeyTable::new(rules) {
         Ok(table) => Some(Arc::new(table)),
         Err(error) => {
-            sources.gateway.report(faults, "auth.api_keys", error.to_string());
+            sources.gateway.report(faults, "auth.api_keys.keys", error.to_string());
             None
         }
     }
@@ -81,19 +110,38 @@ fn signature(
     sources: &Sources,
     config: &HmacConfig,
     faults: &mut Vec<ConfigFault>,
+    warnings: &mut Vec<ConfigFault>,
 ) -> Option<Arc<SignatureVerifier>> {
+    let gateway = &sources.gateway;
     let mut clients = Vec::new();
     for (index, client) in config.clients.iter().enumerate() {
-        let secrets = client_secrets(sources, index, client, faults);
+        let secrets = client_secrets(sources, index, client, warnings);
         let scopes = client.scopes.join(" ");
         clients.push(ClientRule { id: client.id.clone(), secrets, scopes });
+    }
+    if let Some(map) = sources.secrets.get("auth.hmac.clients_json") {
+        let path = "auth.hmac.clients_json";
+        let text = std::str::from_utf8(map.as_bytes()).unwrap_or_default();
+        match clients_from_json(text) {
+            Ok(map) => {
+                for (id, fault) in map.faults {
+                    gateway.report(warnings, path, format!("{id:?}: {fault}"));
+                }
+                clients.extend(map.clients);
+            }
+            Err(error) => gateway.report(faults, path, error.to_string()),
+        }
+    }
+    if config.clients.is_empty() && config.clients_json.is_none() {
+        let problem = "nobody can sign; name `clients`, or a `clients_json`";
+        gateway.report(faults, "auth.hmac", problem);
     }
     let skew = config.skew.duration();
     let rule = SignatureRule { clients, skew, nonce_kept: config.nonce_ttl.duration() };
     match SignatureVerifier::new(rule) {
         Ok(verifier) => Some(Arc::new(verifier)),
         Err(error) => {
-            sources.gateway.report(faults, "auth.hmac", error.to_string());
+            gateway.report(faults, "auth.hmac", error.to_string());
             None
         }
     }
@@ -103,7 +151,7 @@ fn client_secrets(
     sources: &Sources,
     client_index: usize,
     client: &HmacClientConfig,
-    faults: &mut Vec<ConfigFault>,
+    warnings: &mut Vec<ConfigFault>,
 ) -> Vec<SharedSecret> {
     let mut secrets = Vec::new();
     for index in 0..client.secrets.len() {
@@ -112,8 +160,69 @@ fn client_secrets(
         let text = std::str::from_utf8(secret.as_bytes()).unwrap_or_default();
         match SharedSecret::from_base64(text) {
             Ok(secret) => secrets.push(secret),
-            Err(error) => sources.gateway.report(faults, &path, error.to_string()),
+            Err(error) => sources.gateway.report(warnings, &path, error.to_string()),
         }
     }
     secrets
+}
+
+/// The tokens that are issued: those of an issuer whose secret the gateway has.
+fn tokens(
+    sources: &Sources,
+    config: &TokenConfig,
+    faults: &mut Vec<ConfigFault>,
+) -> Option<TokenRule> {
+    let gateway = &sources.gateway;
+    let mut issuers = gateway.value.auth.jwt.iter().enumerate();
+    let found = issuers.find(|(_, issuer)| issuer.issuer.as_ref() == Some(&config.issuer));
+    let Some((index, issuer)) = found else {
+        if gateway.document.is_whole("auth.jwt") {
+            let problem = "no issuer of `auth.jwt` has this name; name one of those";
+            gateway.report(faults, "auth.token.issuer", problem);
+        }
+        return None;
+    };
+    if !issuer.algorithms.contains(&AlgorithmConfig::HS256) {
+        let problem = "the issuer's tokens are not signed by HS256, and only that is issued; name \
+                       an issuer with HS256 and a secret";
+        gateway.report(faults, "auth.token.issuer", problem);
+        return None;
+    }
+    let Some(secret) = sources.secrets.get(&format!("auth.jwt[{index}].keys[0]")) else {
+        if issuer.keys.is_empty() {
+            let problem = "the issuer has no secret to sign with; add it to its `keys`";
+            gateway.report(faults, "auth.token.issuer", problem);
+        }
+        return None;
+    };
+    match SigningKey::new(&SharedSecret::new(secret.as_bytes())) {
+        Ok(key) => Some(TokenRule {
+            key: Arc::new(key),
+            issuer: config.issuer.clone(),
+            audience: issuer.audience.clone(),
+            lifetime: config.lifetime.duration(),
+        }),
+        // The issuer has the same fault, which is already told.
+        Err(_) => None,
+    }
+}
+
+fn internal(
+    sources: &Sources,
+    config: &InternalConfig,
+    faults: &mut Vec<ConfigFault>,
+) -> Option<InternalRule> {
+    let secret = sources.secrets.get("auth.internal.secret")?;
+    match SigningKey::new(&SharedSecret::new(secret.as_bytes())) {
+        Ok(key) => Some(InternalRule {
+            key: Arc::new(key),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            lifetime: config.lifetime.duration(),
+        }),
+        Err(error) => {
+            sources.gateway.report(faults, "auth.internal.secret", error.to_string());
+            None
+        }
+    }
 }

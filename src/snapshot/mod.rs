@@ -5,6 +5,7 @@
 #[cfg(test)]
 pub(crate) mod fixture;
 mod identity;
+mod limits;
 mod pools;
 mod routes;
 
@@ -18,9 +19,11 @@ use crate::config::gateway::{ServerConfig, StatusConfig};
 use crate::config::scalar::Network;
 use crate::config::sources::Sources;
 use crate::config::{ConfigFault, closest};
+use crate::endpoint::TokenRule;
 use crate::envelope::StatusForm;
+use crate::internal_token::InternalRule;
 use crate::ratelimit::ShieldLimits;
-use crate::route::RouteTable;
+use crate::route::{Limit, RouteTable};
 use crate::tls::TlsFiles;
 use crate::upstream::Pools;
 
@@ -40,10 +43,18 @@ pub struct Snapshot {
     pub downstream: Downstream,
     /// What one address may do.
     pub shield: ShieldLimits,
+    /// How many credentials that do not hold one address may send.
+    pub failures: Option<Arc<Limit>>,
+    /// What the `token` endpoint issues.
+    pub tokens: Option<TokenRule>,
+    /// What services are told in place of the client's credentials.
+    pub internal: Option<InternalRule>,
     /// Most refreshes at once.
     pub refreshes_max: usize,
     /// What only a restart can change.
     pub restart: RestartOnly,
+    /// What is wrong with the configuration and does not keep the rest of it from serving.
+    pub warnings: Vec<ConfigFault>,
 }
 
 /// What is asked of a client before anything else.
@@ -147,9 +158,18 @@ pub fn compile(
 ) -> Result<Snapshot, Vec<ConfigFault>> {
     let mut faults = Vec::new();
     let config = &sources.gateway.value;
-    let verifiers = identity::compile(sources, &mut faults);
-    let compiled_pools = pools::compile(sources, pools, &mut faults);
-    let routes = routes::compile(sources, &verifiers, &compiled_pools, &mut faults);
+    let mut warnings = sources.warnings.clone();
+    let identity = identity::compile(sources, &mut faults, &mut warnings);
+    let pools = pools::compile(sources, pools, &mut faults);
+    let limits = limits::compile(sources, &mut faults);
+    let parts = routes::Parts {
+        verifiers: &identity.verifiers,
+        pools: &pools,
+        limits: &limits,
+        issues_tokens: config.auth.token.is_some(),
+        makes_internal_tokens: config.auth.internal.is_some(),
+    };
+    let routes = routes::compile(sources, &parts, &mut faults);
     let restart = restart_only(sources, &mut faults);
     if !faults.is_empty() {
         faults.sort_by(|one, other| {
@@ -173,8 +193,12 @@ pub fn compile(
             requests_per_second_max: Some(shield.requests_per_second_max),
             in_flight_max: Some(shield.in_flight_max),
         },
+        failures: limits.failures,
+        tokens: identity.tokens,
+        internal: identity.internal,
         refreshes_max: config.cache.refreshes_max,
         restart,
+        warnings,
     })
 }
 

@@ -1,5 +1,10 @@
 //! What outlives a reload: everything that counts, remembers or keeps.
 
+pub mod keys;
+pub mod nonces;
+pub mod quotas;
+pub mod tokens;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +18,10 @@ use crate::metrics::Metrics;
 use crate::ratelimit::{Buckets, Shield};
 use crate::snapshot::{RestartOnly, Snapshot};
 use crate::upstream::Pools;
+use keys::Keys;
+use nonces::Nonces;
+use quotas::Quotas;
+use tokens::Tokens;
 
 /// The stores of the process.
 pub struct State {
@@ -23,11 +32,15 @@ pub struct State {
     /// Fetches under way.
     pub flights: Arc<Flights<Outcome>>,
     /// Exact counts by principal.
-    pub buckets: Buckets,
+    pub quotas: Quotas,
     /// Estimates by address.
     pub shield: Shield,
     /// Nonces of signed requests.
-    pub nonces: NonceMemory,
+    pub nonces: Nonces,
+    /// API keys beyond the configuration.
+    pub keys: Keys,
+    /// Verified tokens.
+    pub tokens: Tokens,
     /// What is known of the pools.
     pub pools: Arc<Pools>,
     /// Whether the process reports ready.
@@ -49,9 +62,11 @@ impl State {
             metrics,
             store: Box::leak(Box::new(Store::new(bytes_max))),
             flights: Arc::default(),
-            buckets: Buckets::new(principals_max, now),
+            quotas: Quotas::new(Buckets::new(principals_max, now)),
             shield: Shield::new(),
-            nonces: NonceMemory::new(sizes.nonces_max),
+            nonces: Nonces(NonceMemory::new(sizes.nonces_max)),
+            keys: Keys,
+            tokens: Tokens,
             pools,
             ready: AtomicBool::new(false),
         }))
@@ -76,7 +91,7 @@ impl State {
         let upstream = &self.metrics.upstream;
         upstream.peer_up.reset();
         upstream.in_flight.reset();
-        for pool in snapshot.routes.iter().map(|route| &route.pool) {
+        for pool in snapshot.routes.iter().filter_map(|route| route.pool()) {
             upstream.in_flight.with_label_values(&[&pool.name]).set(gauge(pool.state.in_flight()));
             for peer in pool.peers() {
                 let up = pool.state.is_up(peer.address, now.instant);

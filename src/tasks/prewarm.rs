@@ -205,6 +205,7 @@ async fn fetch(
         origin: Origin::Prewarm,
         client: None,
         is_tls: false,
+        callers: Arc::default(),
         deadline: Now::read().instant + route.timeout,
         failure: Arc::default(),
     };

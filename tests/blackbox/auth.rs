@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{JWT_SECRET, api_key, claims, conf, gateway, nextcloud, serve, token};
 
-const JWT: &str = "jwt: {secret: 'env:JWT_SECRET', issuer: farm, audience: nextcloud, \
-                   token_type: access}";
+const JWT: &str = "jwt: [{keys: ['env:JWT_SECRET'], issuer: farm, audience: nextcloud, \
+                   token_type: access}]";
 const HMAC: &str = "hmac: {skew: 60s, clients: [{id: nextcloud, secrets: ['env:HMAC_SECRET'], \
                     scopes: [read, write]}]}";
 
@@ -21,7 +21,7 @@ fn auth() -> String {
         api_key("withdrawn", "revoked-key", "revoked: true"),
         api_key("old", "expired-key", "expires_at: 1700000000"),
     ];
-    format!("auth: {{{JWT}, api_keys: [{}], {HMAC}}}", keys.join(", "))
+    format!("auth: {{{JWT}, api_keys: {{keys: [{}]}}, {HMAC}}}", keys.join(", "))
 }
 
 /// A gateway with one route for each way to ask for credentials.
@@ -36,7 +36,7 @@ async fn guarded() -> (Origin, Gateway) {
         "{name: maybe, path_prefix: /maybe, pool: service, \
          auth: {any: [jwt, api_key], anonymous: true}}",
         "{name: scoped, path_prefix: /scoped, pool: service, \
-         auth: {any: [jwt, api_key, hmac], scope: write}}",
+         auth: {any: [jwt, api_key, hmac], scopes: [write]}}",
         "{name: wrapped, path_prefix: /wrapped, pool: service, envelope: true, \
          auth: {any: [jwt, api_key, hmac]}}",
         "{name: stripped, path_prefix: /stripped, pool: service, credentials: strip, \
@@ -169,7 +169,7 @@ async fn bearer_is_read_as_strictly_as_before() {
 
 #[tokio::test]
 async fn token_rules_of_the_configuration_are_asked() {
-    let rules = "auth: {jwt: {secret: 'env:JWT_SECRET', leeway: 60s, jti_required: true}}";
+    let rules = "auth: {jwt: [{keys: ['env:JWT_SECRET'], leeway: 60s, jti_required: true}]}";
     let route = "{name: jwt, path_prefix: /, pool: service, auth: {any: [jwt]}}";
     let (_origin, gw) = serve(rules, &[route]).await;
     let ask = async |more: Value| {
@@ -412,7 +412,7 @@ async fn both_secrets_of_a_rotation_are_accepted_and_come_from_file_and_environm
     let secrets = Directory::new();
     let jwt_file = secrets.write("jwt.secret", format!("{JWT_SECRET}\n"));
     let sections = format!(
-        "auth: {{jwt: {{secret: 'file:{}'}}, hmac: {{clients: [{{id: nextcloud, \
+        "auth: {{jwt: [{{keys: ['file:{}']}}], hmac: {{clients: [{{id: nextcloud, \
          secrets: ['env:HMAC_SECRET', 'file:old.secret']}}]}}}}",
         jwt_file.display()
     );

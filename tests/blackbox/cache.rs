@@ -26,7 +26,7 @@ async fn keeping() -> (Origin, Gateway) {
 async fn two_principals() -> (Origin, Gateway) {
     let keys = [api_key("one", "key-of-one", ""), api_key("two", "key-of-two", "")].join(", ");
     let sections = format!(
-        "auth: {{api_keys: [{keys}]}}\n\
+        "auth: {{api_keys: {{keys: [{keys}]}}}}\n\
          cache: {{policies: {{own: {{fresh: 1h}}, all: {{fresh: 1h, share: everyone}}}}}}"
     );
     let (origin, gw) = serve(&sections, &[BY_PRINCIPAL, BY_ALL]).await;
@@ -518,7 +518,7 @@ async fn fields_of_one_hop_are_not_kept() {
 async fn clients_behind_one_key_have_answers_of_their_own_where_both_are_needed() {
     let other = HmacClient::new("other", "what the tests and another share");
     let sections = format!(
-        "auth: {{api_keys: [{}], hmac: {{clients: [\
+        "auth: {{api_keys: {{keys: [{}]}}, hmac: {{clients: [\
          {{id: nextcloud, secrets: ['env:HMAC_SECRET']}}, {{id: other, secrets: ['env:OTHER']}}]}}}}\n{}",
         api_key("app", "app-key", ""),
         kept("fresh: 1h"),

@@ -277,7 +277,7 @@ async fn faults_between_sections_are_found() {
         "{name: twin, path_prefix: /, pool: service, auth: {anonymous: true}}",
         "{name: warm, path_prefix: /w, pool: service, cache: kept, auth: {anonymous: true}, \
          prewarm: {every: 2m, host: a, targets: [/elsewhere]}}",
-        "{name: shut, path_prefix: /s, pool: service, quota: huge, auth: {}}",
+        "{name: shut, path_prefix: /s, pool: service, quotas: [huge], auth: {}}",
         "{name: keyless, path_prefix: /k, pool: service, auth: {any: [jwt]}}",
     ];
     let finished = with(sections, &routes).pool("spare", "peers: [{address: 127.0.0.1:9}]\n");
@@ -289,7 +289,7 @@ async fn faults_between_sections_are_found() {
         "the name \"open\" is taken by another route",
         "route \"open\" already takes these hosts, paths and methods",
         "must be less than the policy's `fresh`",
-        "begins with `/w`",
+        "a path with query that the route takes",
         "nobody can call this route",
         "`auth.jwt` is not configured",
         "no route uses this pool",
@@ -305,7 +305,7 @@ async fn faults_between_sections_are_found() {
 async fn secrets_must_exist_and_are_never_shown() {
     let route = "{name: one, path_prefix: /, pool: service, auth: {any: [jwt]}}";
     let fault = async |secret: &str| {
-        let sections = format!("auth: {{jwt: {{secret: '{secret}'}}}}");
+        let sections = format!("auth: {{jwt: [{{keys: ['{secret}']}}]}}");
         let finished = with(&sections, &[route]).env("SHORT", "hunter2").finish("check").await;
         let finished = finished.expect_code(EXIT_CONFIG);
         assert!(!finished.stderr.join("\n").contains("hunter2"));
@@ -323,7 +323,7 @@ async fn secrets_must_exist_and_are_never_shown() {
         assert!(fault.contains(position) && fault.contains(words), "{fault}");
     }
     let key = api_key("a", "key", "").replace("sha256: ", "sha256: x");
-    let sections = format!("auth: {{api_keys: [{key}]}}");
+    let sections = format!("auth: {{api_keys: {{keys: [{key}]}}}}");
     let route = "{name: one, path_prefix: /, pool: service, auth: {any: [api_key]}}";
     let finished = with(&sections, &[route]).finish("check").await.expect_code(EXIT_CONFIG);
     assert!(finished.stderr[0].contains("not 64 hex digits"), "{}", finished.stderr[0]);

@@ -8,7 +8,8 @@ use crate::fixtures::{JWT_SECRET, OPEN, api_key, claims, conf, serve, token};
 /// Everybody may come in, `requests` times a minute.
 async fn limited(requests: u32, more: &str) -> (Origin, Gateway) {
     let sections = format!("limits: {{quotas: {{few: {requests}/min}}}}\n{more}");
-    let route = "{name: open, path_prefix: /, pool: service, quota: few, auth: {anonymous: true}}";
+    let route =
+        "{name: open, path_prefix: /, pool: service, quotas: [few], auth: {anonymous: true}}";
     serve(&sections, &[route]).await
 }
 
@@ -54,7 +55,8 @@ async fn answer_tells_what_is_left_of_the_quota() {
 #[tokio::test]
 async fn refused_requests_do_not_prolong_the_wait() {
     let sections = "limits: {quotas: {few: 2/s}}";
-    let route = "{name: open, path_prefix: /, pool: service, quota: few, auth: {anonymous: true}}";
+    let route =
+        "{name: open, path_prefix: /, pool: service, quotas: [few], auth: {anonymous: true}}";
     let (_origin, gw) = serve(sections, &[route]).await;
     let mut connection = gw.connect().await;
     let started = std::time::Instant::now();
@@ -75,10 +77,12 @@ async fn refused_requests_do_not_prolong_the_wait() {
 #[tokio::test]
 async fn requests_refused_for_other_reasons_are_not_charged() {
     let keys = [api_key("a", "key-a", "scopes: [read]"), api_key("b", "key-b", "")];
-    let sections =
-        format!("auth: {{api_keys: [{}]}}\nlimits: {{quotas: {{few: 2/min}}}}", keys.join(", "));
-    let route = "{name: one, path_prefix: /, methods: [GET], pool: service, quota: few, \
-                 auth: {any: [api_key], scope: read}}";
+    let sections = format!(
+        "auth: {{api_keys: {{keys: [{}]}}}}\nlimits: {{quotas: {{few: 2/min}}}}",
+        keys.join(", ")
+    );
+    let route = "{name: one, path_prefix: /, methods: [GET], pool: service, quotas: [few], \
+                 auth: {any: [api_key], scopes: [read]}}";
     let (_origin, gw) = serve(&sections, &[route]).await;
     for _ in 0..5 {
         gw.post("/").api_key("key-a").send().await.expect_status(405);
@@ -95,10 +99,10 @@ async fn requests_refused_for_other_reasons_are_not_charged() {
 async fn each_principal_has_a_budget_of_its_own() {
     let keys = [api_key("a", "key-a", ""), api_key("b", "key-b", "")].join(", ");
     let sections = format!(
-        "auth: {{jwt: {{secret: 'env:JWT_SECRET'}}, api_keys: [{keys}]}}\n\
+        "auth: {{jwt: [{{keys: ['env:JWT_SECRET']}}], api_keys: {{keys: [{keys}]}}}}\n\
          limits: {{quotas: {{few: 1/min}}}}"
     );
-    let route = "{name: one, path_prefix: /, pool: service, quota: few, \
+    let route = "{name: one, path_prefix: /, pool: service, quotas: [few], \
                  auth: {any: [jwt, api_key], anonymous: true}}";
     let (origin, gw) = serve(&sections, &[route]).await;
     // A second token of the same user is the same principal.
@@ -119,8 +123,8 @@ async fn each_principal_has_a_budget_of_its_own() {
 async fn routes_that_name_one_quota_share_it() {
     let sections = "limits: {quotas: {few: 2/min}}";
     let routes = [
-        "{name: a, path_prefix: /a, pool: service, quota: few, auth: {anonymous: true}}",
-        "{name: b, path_prefix: /b, pool: service, quota: few, auth: {anonymous: true}}",
+        "{name: a, path_prefix: /a, pool: service, quotas: [few], auth: {anonymous: true}}",
+        "{name: b, path_prefix: /b, pool: service, quotas: [few], auth: {anonymous: true}}",
         "{name: c, path_prefix: /c, pool: service, auth: {anonymous: true}}",
     ];
     let (_origin, gw) = serve(sections, &routes).await;
@@ -160,7 +164,8 @@ async fn forwarded_address_of_a_trusted_proxy_is_the_last_one_it_did_not_write()
 async fn number_of_counted_principals_is_bounded() {
     let sections = "limits: {principals_max: 1, quotas: {few: 1/hour}}\n\
                     downstream: {trusted_proxies: [127.0.0.1]}";
-    let route = "{name: open, path_prefix: /, pool: service, quota: few, auth: {anonymous: true}}";
+    let route =
+        "{name: open, path_prefix: /, pool: service, quotas: [few], auth: {anonymous: true}}";
     let (_origin, gw) = serve(sections, &[route]).await;
     let mut connection = gw.connect().await;
     let mut ask = async |last: u8| {

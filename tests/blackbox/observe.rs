@@ -69,7 +69,7 @@ async fn every_series_and_refusal_code_is_exposed() {
 #[tokio::test]
 async fn requests_are_counted_by_route_method_and_status() {
     let guarded = "{name: key, path_prefix: /key, pool: service, auth: {any: [api_key]}}";
-    let sections = format!("auth: {{api_keys: [{}]}}", api_key("a", "key", ""));
+    let sections = format!("auth: {{api_keys: {{keys: [{}]}}}}", api_key("a", "key", ""));
     let (_origin, gw) = serve(&sections, &[OPEN, guarded]).await;
     gw.get("/x").send().await.expect_status(200);
     gw.request("HEAD", "/x").send().await.expect_status(200);
@@ -110,7 +110,7 @@ async fn client_cannot_invent_labels() {
 
 #[tokio::test]
 async fn one_line_is_logged_for_each_request() {
-    let sections = format!("auth: {{api_keys: [{}]}}", api_key("script", "key", ""));
+    let sections = format!("auth: {{api_keys: {{keys: [{}]}}}}", api_key("script", "key", ""));
     let route = "{name: one, path_prefix: /, pool: service, auth: {any: [api_key]}}";
     let (origin, gw) = serve(&sections, &[route]).await;
     let request = gw.get("/x?token=hidden").host("a.example").api_key("key");
@@ -138,7 +138,7 @@ async fn one_line_is_logged_for_each_request() {
 #[tokio::test]
 async fn log_and_metrics_never_show_a_credential() {
     let sections = format!(
-        "auth: {{jwt: {{secret: 'env:JWT_SECRET'}}, api_keys: [{}], \
+        "auth: {{jwt: [{{keys: ['env:JWT_SECRET']}}], api_keys: {{keys: [{}]}}, \
          hmac: {{clients: [{{id: nextcloud, secrets: ['env:HMAC_SECRET']}}]}}}}",
         api_key("script", "the-key-itself", "")
     );

@@ -14,8 +14,8 @@ const ID: &str = "rid-1";
 const ROUTES: [&str; 8] = [
     "{name: open, path_prefix: /open, methods: [GET, POST], pool: service, \
      auth: {anonymous: true}, body_bytes_max: 1KiB}",
-    "{name: key, path_prefix: /key, pool: service, auth: {any: [api_key], scope: write}}",
-    "{name: few, path_prefix: /few, pool: service, auth: {anonymous: true}, quota: few}",
+    "{name: key, path_prefix: /key, pool: service, auth: {any: [api_key], scopes: [write]}}",
+    "{name: few, path_prefix: /few, pool: service, auth: {anonymous: true}, quotas: [few]}",
     "{name: wrapped, path_prefix: /wrapped, pool: service, auth: {anonymous: true}, \
      envelope: true, timeout: 300ms}",
     "{name: kept, path_prefix: /kept, pool: service, auth: {anonymous: true}, cache: kept, \
@@ -170,7 +170,7 @@ async fn refusing(form: &str, authority: Option<&Authority>) -> (Origin, Gateway
     let dead = Reservation::new();
     let sections = format!(
         "downstream: {{header_bytes_max: 4KiB}}\n\
-         auth: {{api_keys: [{}]}}\n\
+         auth: {{api_keys: {{keys: [{}]}}}}\n\
          limits: {{quotas: {{few: 1/hour}}}}\n\
          cache: {{policies: {{kept: {{fresh: 1h, error_for: 1ms}}}}}}\n\
          envelope: {{status: {form}}}",
@@ -390,7 +390,7 @@ async fn path_that_can_be_read_in_two_ways_is_refused() {
 #[tokio::test]
 async fn escaped_letters_do_not_walk_around_a_route() {
     let guarded = "{name: admin, path_prefix: /admin, pool: service, auth: {any: [api_key]}}";
-    let sections = format!("auth: {{api_keys: [{}]}}", api_key("a", "key", ""));
+    let sections = format!("auth: {{api_keys: {{keys: [{}]}}}}", api_key("a", "key", ""));
     let (origin, gw) = serve(&sections, &[OPEN, guarded]).await;
     gw.get("/%61dmin").send().await.expect_status(401);
     gw.get("/admin").send().await.expect_status(401);
@@ -595,7 +595,7 @@ async fn bytes_behind_a_broken_body_are_no_request() {
         "{name: keyed, path_prefix: /key, pool: service, auth: {any: [api_key]}}",
         "{name: open, path_prefix: /open, pool: service, auth: {anonymous: true}}",
     ];
-    let sections = format!("auth: {{api_keys: [{}]}}", api_key("a", "a-key", ""));
+    let sections = format!("auth: {{api_keys: {{keys: [{}]}}}}", api_key("a", "a-key", ""));
     let (origin, gw) = serve(&sections, &routes).await;
     for path in ["/nowhere", "/key/x", "/read/x", "/open/x"] {
         let mut connection = gw.connect().await;

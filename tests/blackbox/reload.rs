@@ -104,7 +104,8 @@ async fn good_reload_changes_the_next_request_and_drops_none_in_flight() {
 
 #[tokio::test]
 async fn routes_keys_and_limits_come_and_go_with_a_reload() {
-    let key = |id: &str, key: &str| format!("auth: {{api_keys: [{}]}}", api_key(id, key, ""));
+    let key =
+        |id: &str, key: &str| format!("auth: {{api_keys: {{keys: [{}]}}}}", api_key(id, key, ""));
     let guarded = "{name: key, path_prefix: /key, pool: service, auth: {any: [api_key]}}";
     let (_origin, gw) = serve(&key("a", "old-key"), &[guarded]).await;
     gw.get("/key").api_key("old-key").send().await.expect_status(200);
@@ -133,7 +134,7 @@ async fn quotas_answers_and_nonces_survive_a_reload() {
     };
     let routes = [
         SIGNED,
-        "{name: few, path_prefix: /few, pool: service, quota: few, auth: {anonymous: true}}",
+        "{name: few, path_prefix: /few, pool: service, quotas: [few], auth: {anonymous: true}}",
         "{name: kept, path_prefix: /kept, pool: service, cache: kept, auth: {anonymous: true}}",
     ];
     let (origin, gw) = serve(&sections("2/hour"), &routes).await;

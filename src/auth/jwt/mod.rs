@@ -44,6 +44,15 @@ pub struct JwtRule {
     pub leeway: Duration,
 }
 
+/// What a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Who is calling.
+    pub principal: Principal,
+    /// Whether it says what it may do.
+    pub has_scope_claim: bool,
+}
+
 /// Verifies bearer tokens by one [`JwtRule`].
 #[derive(Clone, Debug)]
 pub struct JwtVerifier {

@@ -3,10 +3,14 @@
 //! One struct of typed Prometheus series. Label values come from closed sets (routes and pools of
 //! the configuration, refusal codes, fixed words), never from a client.
 
+mod auth;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+pub use auth::AuthMetrics;
 
 use crate::refusal::Refusal;
 
@@ -17,7 +21,7 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 24] = [
+pub const NAMES: [&str; 38] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
@@ -27,10 +31,18 @@ pub const NAMES: [&str; 24] = [
     "farmgate_config_generation",
     "farmgate_config_last_reload_success",
     "farmgate_config_reloads_total",
+    "farmgate_credentials_total",
+    "farmgate_failures_limited_total",
     "farmgate_fill_duration_seconds",
     "farmgate_fills_total",
+    "farmgate_key_hashes_in_flight",
+    "farmgate_key_hashes_refused_total",
+    "farmgate_key_hashes_total",
+    "farmgate_key_set_fetches_total",
+    "farmgate_keys_remembered",
     "farmgate_nonces",
     "farmgate_prewarm_last_success_timestamp_seconds",
+    "farmgate_quota_refusals_total",
     "farmgate_ready",
     "farmgate_refreshes_in_flight",
     "farmgate_refreshes_skipped_total",
@@ -38,6 +50,12 @@ pub const NAMES: [&str; 24] = [
     "farmgate_request_duration_seconds",
     "farmgate_requests_in_flight",
     "farmgate_requests_total",
+    "farmgate_revocations",
+    "farmgate_shared_state_errors_total",
+    "farmgate_shared_state_up",
+    "farmgate_token_lookups_total",
+    "farmgate_tokens_issued_total",
+    "farmgate_tokens_remembered",
     "farmgate_upstream_attempts_total",
     "farmgate_upstream_duration_seconds",
     "farmgate_upstream_in_flight",
@@ -56,6 +74,8 @@ pub struct Metrics {
     pub requests_in_flight: IntGauge,
     /// Answers of the gateway's own, by refusal code.
     pub refusals: IntCounterVec,
+    /// Credentials and quotas.
+    pub auth: AuthMetrics,
     /// Nonces remembered.
     pub nonces: IntGauge,
     /// Whether the process reports ready.
@@ -147,6 +167,7 @@ impl Metrics {
             refusals,
             nonces: series.gauge("nonces", "Nonces of signed requests remembered.")?,
             ready: series.gauge("ready", "Whether the process reports ready.")?,
+            auth: AuthMetrics::new(&series)?,
             cache: CacheMetrics::new(&series)?,
             upstream: UpstreamMetrics::new(&series)?,
             config: ConfigMetrics::new(&series)?,
@@ -288,6 +309,7 @@ mod tests {
         metrics.cache.fills.with_label_values(&["r", "miss", "stored"]).inc();
         metrics.cache.fill_seconds.with_label_values(&["r"]).observe(0.1);
         metrics.cache.prewarm_last_success.with_label_values(&["r"]).set(1);
+        metrics.auth.quota_refusals.with_label_values(&["q"]).inc();
         metrics.upstream.attempts.with_label_values(&["p", "answered"]).inc();
         metrics.upstream.seconds.with_label_values(&["p"]).observe(0.1);
         metrics.upstream.in_flight.with_label_values(&["p"]).set(1);

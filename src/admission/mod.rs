@@ -1,7 +1,13 @@
 //! May this request go on?
 //!
-//! The one decision of the edge, without a socket and without a Pingora session: first [`locate`]
-//! the route, which says whether the body is needed, then [`admit`] the request.
+//! The one decision of the edge, without a socket and without a Pingora session, in three steps:
+//! [`locate`] the route, which says whether the body is needed; [`identify`] who is calling and
+//! whether they may; [`charge`] their quotas. What the steps must ask beyond the configuration they
+//! ask [`State`].
+
+mod accept;
+mod charge;
+mod identify;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,10 +15,11 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::auth::{AuthError, NonceError, Principal, Scheme, Verified};
+pub use self::charge::{Admission, Charged, charge, refund};
+pub use self::identify::{Identified, identify};
 use crate::clock::Now;
 use crate::envelope::StatusForm;
-use crate::ratelimit::{self, Remaining, RetryAfter};
+use crate::ratelimit::{self, RetryAfter};
 use crate::refusal::Refusal;
 use crate::route::{Limit, Match, Route, canonical_path};
 use crate::snapshot::Snapshot;
@@ -27,6 +34,8 @@ pub struct Arrival<'a> {
     pub head: &'a Parts,
     /// The whole body where [`Located::needs_body`] says so, else nothing.
     pub body: &'a [u8],
+    /// The request's id, for the log.
+    pub request_id: &'a str,
     /// When it arrived.
     pub now: Now,
 }
@@ -40,33 +49,6 @@ pub struct Located {
     pub host: String,
     /// The methods of the path, when it takes others than this.
     other_methods: Option<String>,
-}
-
-/// A request that may go on.
-#[derive(Debug)]
-pub struct Admission {
-    /// Its route.
-    pub route: Arc<Route>,
-    /// The host that the route took.
-    pub host: String,
-    /// Who is calling: the first, where the route wants several credentials.
-    pub principal: Principal,
-    /// Everybody whose credential was verified, as one text: what must not be shared is kept apart
-    /// by it.
-    pub identity: String,
-    /// The credentials that were verified; others that the request carries prove nothing.
-    pub schemes: Vec<Scheme>,
-    /// What is left of the principal's quota.
-    pub charged: Option<Charged>,
-}
-
-/// A charge to a quota.
-#[derive(Debug)]
-pub struct Charged {
-    /// The quota.
-    pub limit: Arc<Limit>,
-    /// What is left.
-    pub remaining: Remaining,
 }
 
 /// A request that may not go on.
@@ -101,7 +83,7 @@ impl Refused {
 }
 
 impl Located {
-    /// Whether [`admit`] needs the request's body: its signature covers it.
+    /// Whether [`identify`] needs the request's body: its signature covers it.
     #[must_use]
     pub fn needs_body(&self, head: &Parts) -> bool {
         self.route.authenticator.needs_body(head)
@@ -136,8 +118,9 @@ pub fn greet(
 ///
 /// # Errors
 ///
-/// A refusal when host or path cannot be read or no route takes them. A wrong method is not
-/// refused here: who may not call at all is not told which methods there are.
+/// A refusal when host or path cannot be read, no route takes them, or the client accepts nothing
+/// that the route can give. A wrong method is not refused here: who may not call at all is not told
+/// which methods there are.
 pub fn locate(snapshot: &Snapshot, head: &Parts) -> Result<Located, Box<Refused>> {
     let refuse = |refusal| Box::new(Refused::plain(refusal, snapshot.status_form));
     let Some(host) = host_of(head) else {
@@ -148,97 +131,15 @@ pub fn locate(snapshot: &Snapshot, head: &Parts) -> Result<Located, Box<Refused>
         let why = "The path can be read in two ways; send it without dots and odd escapes.".into();
         return Err(refuse(Refusal::BadRequest(why)));
     };
-    match snapshot.routes.find(&host, &path, &head.method) {
-        Match::Found(route) => Ok(Located { route, host, other_methods: None }),
-        Match::OtherMethods { route, allow } => {
-            Ok(Located { route, host, other_methods: Some(allow) })
-        }
-        Match::Nothing => Err(refuse(Refusal::NoRoute)),
-    }
-}
-
-/// Decides whether a located request may go on: who is calling, may they, how often, and with this
-/// method. A request that is refused is not charged.
-///
-/// # Errors
-///
-/// The refusal, with everything that its answer carries.
-pub fn admit(
-    state: &State,
-    located: Located,
-    arrival: &Arrival<'_>,
-) -> Result<Admission, Box<Refused>> {
-    let Located { route, host, other_methods } = located;
-    let Verified { principal, also, .. } = identify(state, &route, arrival)?;
-    if let Some(scope) = &route.scope
-        && !principal.has_scope(scope)
-        && !also.iter().any(|other| other.has_scope(scope))
-    {
-        return Err(Box::new(Refused::by(&route, Refusal::ScopeMissing(scope.clone()))));
-    }
-    let charged = charge(state, &route, &principal, arrival)?;
-    if let Some(allow) = other_methods {
-        refund(state, &principal, charged, arrival.client);
-        let method = arrival.head.method.as_str().to_owned();
-        return Err(Box::new(Refused::by(&route, Refusal::MethodNotAllowed { method, allow })));
-    }
-    let all = || std::iter::once(&principal).chain(&also);
-    let identity: Vec<String> = all().map(Principal::identity_key).collect();
-    let schemes = all().map(|each| each.scheme).collect();
-    Ok(Admission { route, host, identity: identity.join("\n\n"), schemes, principal, charged })
-}
-
-fn identify(
-    state: &State,
-    route: &Arc<Route>,
-    arrival: &Arrival<'_>,
-) -> Result<Verified, Box<Refused>> {
-    let refuse = |error: &AuthError| {
-        let reason = Some(error.to_string().into());
-        Box::new(Refused { reason, ..Refused::by(route, Refusal::from(error)) })
+    let (route, other_methods) = match snapshot.routes.find(&host, &path, &head.method) {
+        Match::Found(route) => (route, None),
+        Match::OtherMethods { route, allow } => (route, Some(allow)),
+        Match::Nothing => return Err(refuse(Refusal::NoRoute)),
     };
-    let verified = route
-        .authenticator
-        .authenticate(arrival.head, arrival.body, arrival.now)
-        .map_err(|error| refuse(&error))?;
-    if let Some(nonce) = &verified.nonce {
-        let claimed = state.nonces.claim(nonce, arrival.now);
-        claimed.map_err(|error: NonceError| refuse(&error.into()))?;
+    if route.is_json_only && !accept::takes_json(&head.headers) {
+        return Err(Box::new(Refused::by(&route, Refusal::NotAcceptable)));
     }
-    Ok(verified)
-}
-
-fn charge(
-    state: &State,
-    route: &Arc<Route>,
-    principal: &Principal,
-    arrival: &Arrival<'_>,
-) -> Result<Option<Charged>, Box<Refused>> {
-    let Some(limit) = &route.limit else { return Ok(None) };
-    let who = counted_as(principal, arrival.client);
-    match state.buckets.charge(&limit.name, limit.quota, &who, arrival.now) {
-        Ok(remaining) => Ok(Some(Charged { limit: limit.clone(), remaining })),
-        Err(retry) => {
-            let limited = Some((limit.clone(), retry));
-            let refused = Refused::by(route, Refusal::QuotaExceeded { retry_after: retry.0 });
-            Err(Box::new(Refused { limited, ..refused }))
-        }
-    }
-}
-
-fn refund(state: &State, principal: &Principal, charged: Option<Charged>, client: IpAddr) {
-    if let Some(Charged { limit, remaining }) = charged {
-        let who = counted_as(principal, client);
-        state.buckets.refund(&limit.name, limit.quota, &who, remaining);
-    }
-}
-
-/// Whoever has no name is counted by address, as the shield does it: an IPv6 client has a whole /64.
-fn counted_as(principal: &Principal, client: IpAddr) -> String {
-    match principal.scheme {
-        Scheme::Anonymous => format!("network:{:x}", ratelimit::network(client)),
-        Scheme::Jwt | Scheme::ApiKey | Scheme::Signature => principal.quota_key(),
-    }
+    Ok(Located { route, host, other_methods })
 }
 
 /// The host that a request names, lower case and without port: from the target when that has one
@@ -266,10 +167,16 @@ fn host_of(head: &Parts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
 
     use std::time::Duration;
 
+    use futures::FutureExt;
     use http::Request;
 
     use super::*;
@@ -282,14 +189,15 @@ listeners: [{address: 127.0.0.1:1}]
 admin: {address: 127.0.0.1:2}
 auth:
   api_keys:
-    - id: script
-      sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
-      scopes: [read]
+    keys:
+      - id: script
+        sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+        scopes: [read]
 limits: {quotas: {two: 2/min, one: 1/min}}
 routes:
-  - {name: open, path_prefix: /open, methods: [GET], pool: service, auth: {anonymous: true}, quota: two}
-  - {name: keyed, hosts: [a.example], path_prefix: /keyed, methods: [GET], pool: service, auth: {any: [api_key]}, quota: one}
-  - {name: written, path_prefix: /written, pool: service, auth: {any: [api_key], scope: write}}
+  - {name: open, path_prefix: /open, methods: [GET], pool: service, auth: {anonymous: true}, quotas: [two]}
+  - {name: keyed, hosts: [a.example], path_prefix: /keyed, methods: [GET], pool: service, auth: {any: [api_key]}, quotas: [one]}
+  - {name: written, path_prefix: /written, pool: service, auth: {any: [api_key], scopes: [write]}}
 ";
 
     struct Edge {
@@ -310,8 +218,14 @@ routes:
             let head = request.into_parts().0;
             let client = IpAddr::from([192, 0, 2, 1]);
             let located = locate(&self.snapshot, &head)?;
-            let arrival = Arrival { client, head: &head, body: &[], now: self.now };
-            admit(&self.state, located, &arrival)
+            let arrival =
+                Arrival { client, head: &head, body: &[], request_id: "rid-1", now: self.now };
+            let steps = async {
+                let identified = identify(&self.snapshot, &self.state, located, &arrival).await?;
+                charge(&self.state, identified, &arrival, None, false).await
+            };
+            // Nothing here has to be waited for.
+            steps.now_or_never().unwrap()
         }
 
         #[track_caller]
@@ -340,8 +254,8 @@ routes:
         let admission =
             Edge::new().ask(request("GET", "A.example:8080", "/keyed/x", Some("secret"))).unwrap();
         assert_eq!(admission.host, "a.example");
-        assert_eq!(&*admission.principal.id, "script");
-        assert_eq!(admission.charged.unwrap().remaining.remaining, 0);
+        assert_eq!(&*admission.callers[0].id, "script");
+        assert_eq!(admission.charged[0].remaining.remaining, 0);
     }
 
     #[test]
@@ -386,7 +300,7 @@ routes:
     fn a_missing_scope_is_refused() {
         let refused =
             Edge::new().refuses(request("GET", "h", "/written", Some("secret")), "scope_missing");
-        assert_eq!(refused.refusal, Refusal::ScopeMissing("write".into()));
+        assert_eq!(refused.refusal, Refusal::ScopeMissing(vec!["write".into()]));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! [`load`] reads the files and everything they point to, [`Reloader::reload`] compiles and
 //! publishes. Nothing else publishes a snapshot: the start, SIGHUP and the check all end here.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
@@ -10,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use self::kept::Kept;
 use crate::clock::Now;
 use crate::config::gateway::GatewayConfig;
 use crate::config::pool::PoolConfig;
-use crate::config::scalar::{Secret, SecretRef};
 use crate::config::sources::{Source, Sources};
 use crate::config::{ConfigFault, Document};
 use crate::snapshot::{self, Live, RestartOnly, Snapshot};
@@ -47,6 +49,8 @@ pub struct LastReload {
     pub at_unix_seconds: i64,
     /// What was wrong with it, each with its position.
     pub faults: Vec<String>,
+    /// What is wrong and does not keep the rest from serving, each with its position.
+    pub warnings: Vec<String>,
     /// What was changed and only a restart can bring into force.
     pub needs_restart: Vec<&'static str>,
 }
@@ -61,6 +65,7 @@ impl Reloader {
             generation,
             success: true,
             at_unix_seconds: now.unix_seconds(),
+            warnings: live.load().warnings.iter().map(ToString::to_string).collect(),
             ..LastReload::default()
         };
         let started_with = live.load().restart.clone();
@@ -115,6 +120,7 @@ fn accepted(new: &Snapshot, needs_restart: Vec<&'static str>, now: Now) -> LastR
         success: true,
         at_unix_seconds: now.unix_seconds(),
         faults: Vec::new(),
+        warnings: new.warnings.iter().map(ToString::to_string).collect(),
         needs_restart,
     }
 }
@@ -125,14 +131,18 @@ fn refused(old: &Snapshot, faults: &[ConfigFault], now: Now) -> LastReload {
         success: false,
         at_unix_seconds: now.unix_seconds(),
         faults: faults.iter().map(ToString::to_string).collect(),
+        warnings: old.warnings.iter().map(ToString::to_string).collect(),
         needs_restart: Vec::new(),
     }
 }
 
 impl LastReload {
     fn log(&self) {
-        let Self { generation, success, faults, needs_restart, .. } = self;
+        let Self { generation, success, faults, warnings, needs_restart, .. } = self;
         if *success {
+            for warning in warnings {
+                tracing::warn!(warning, "configuration warning");
+            }
             tracing::info!(generation, ?needs_restart, "configuration reloaded");
             return;
         }
@@ -177,7 +187,8 @@ pub fn load(file: &Path) -> (Option<Sources>, Vec<ConfigFault>) {
     let mut faults = Vec::new();
     let Some(gateway) = read::<GatewayConfig>(file, &mut faults) else { return (None, faults) };
     let base = file.parent().unwrap_or(Path::new("."));
-    let secrets = secrets(&gateway, base, &mut faults);
+    let mut kept = Kept { base, ..Kept::default() };
+    kept.fetch(&gateway, &mut faults);
     let found = pool_files(&gateway, base, &mut faults);
     let pools_were_read = found.is_some();
     let (pools, broken_pools) = read_pools(found.unwrap_or_default(), &mut faults);
@@ -189,7 +200,9 @@ pub fn load(file: &Path) -> (Option<Sources>, Vec<ConfigFault>) {
             pools,
             pools_were_read,
             broken_pools,
-            secrets,
+            secrets: kept.secrets,
+            urls: kept.urls,
+            warnings: kept.warnings,
             addresses,
         }),
         faults,
@@ -217,34 +230,6 @@ fn read<T: serde::de::DeserializeOwned>(
     let (value, found) = document.decode();
     faults.extend(found);
     Some(Source { value: value?, document })
-}
-
-fn secrets(
-    gateway: &Source<GatewayConfig>,
-    base: &Path,
-    faults: &mut Vec<ConfigFault>,
-) -> BTreeMap<String, Secret> {
-    let auth = &gateway.value.auth;
-    let mut references: Vec<(String, &SecretRef)> = Vec::new();
-    if let Some(jwt) = &auth.jwt {
-        references.push(("auth.jwt.secret".into(), &jwt.secret));
-    }
-    for (client_index, client) in auth.hmac.iter().flat_map(|hmac| &hmac.clients).enumerate() {
-        for (index, secret) in client.secrets.iter().enumerate() {
-            let path = format!("auth.hmac.clients[{client_index}].secrets[{index}]");
-            references.push((path, secret));
-        }
-    }
-    let mut secrets = BTreeMap::new();
-    for (path, reference) in references {
-        match reference.resolve(base) {
-            Ok(secret) => {
-                secrets.insert(path, secret);
-            }
-            Err(problem) => gateway.report(faults, &path, problem),
-        }
-    }
-    secrets
 }
 
 /// The files in the folder of the pools; `None` when it cannot be read.

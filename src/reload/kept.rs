@@ -1,0 +1,97 @@
+//! What does the configuration keep elsewhere: secrets, and URLs that may hold one?
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::ConfigFault;
+use crate::config::gateway::GatewayConfig;
+use crate::config::scalar::{Secret, SecretRef, UrlRef};
+use crate::config::sources::Source;
+
+/// What was fetched, by the path of its reference.
+pub(super) struct Kept<'a> {
+    /// The folder that relative paths start at.
+    pub(super) base: &'a Path,
+    /// Secrets.
+    pub(super) secrets: BTreeMap<String, Secret>,
+    /// URLs.
+    pub(super) urls: BTreeMap<String, String>,
+    /// What could not be fetched and does not keep the rest from serving.
+    pub(super) warnings: Vec<ConfigFault>,
+}
+
+impl Default for Kept<'_> {
+    fn default() -> Self {
+        Self {
+            base: Path::new("."),
+            secrets: BTreeMap::new(),
+            urls: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Kept<'_> {
+    /// Fetches everything that the configuration refers to. The secret of one signing client may be
+    /// missing: that client cannot sign, and the others go on.
+    pub(super) fn fetch(&mut self, gateway: &Source<GatewayConfig>, faults: &mut Vec<ConfigFault>) {
+        let auth = &gateway.value.auth;
+        for (index, issuer) in auth.jwt.iter().enumerate() {
+            for (number, key) in issuer.keys.iter().enumerate() {
+                let path = format!("auth.jwt[{index}].keys[{number}]");
+                self.secret(gateway, path, key, faults);
+            }
+        }
+        if let Some(internal) = &auth.internal {
+            self.secret(gateway, "auth.internal.secret".into(), &internal.secret, faults);
+        }
+        if let Some(mysql) = &auth.api_keys.mysql {
+            self.secret(gateway, "auth.api_keys.mysql.pepper".into(), &mysql.pepper, faults);
+            self.url(gateway, "auth.api_keys.mysql.url", &mysql.url, faults);
+        }
+        if let Some(redis) = &gateway.value.state.redis {
+            self.url(gateway, "state.redis.url", &redis.url, faults);
+        }
+        let mut warnings = Vec::new();
+        for (index, client) in auth.hmac.iter().flat_map(|hmac| &hmac.clients).enumerate() {
+            for (number, secret) in client.secrets.iter().enumerate() {
+                let path = format!("auth.hmac.clients[{index}].secrets[{number}]");
+                self.secret(gateway, path, &secret.secret, &mut warnings);
+            }
+        }
+        self.warnings.extend(warnings);
+        if let Some(map) = auth.hmac.as_ref().and_then(|hmac| hmac.clients_json.as_ref()) {
+            self.secret(gateway, "auth.hmac.clients_json".into(), map, faults);
+        }
+    }
+
+    fn secret(
+        &mut self,
+        gateway: &Source<GatewayConfig>,
+        path: String,
+        reference: &SecretRef,
+        faults: &mut Vec<ConfigFault>,
+    ) {
+        match reference.resolve(self.base) {
+            Ok(secret) => {
+                self.secrets.insert(path, secret);
+            }
+            Err(problem) => gateway.report(faults, &path, problem),
+        }
+    }
+
+    fn url(
+        &mut self,
+        gateway: &Source<GatewayConfig>,
+        path: &str,
+        reference: &UrlRef,
+        faults: &mut Vec<ConfigFault>,
+    ) {
+        match reference.resolve(self.base) {
+            Ok(url) => {
+                self.urls.insert(path.to_owned(), url);
+            }
+            Err(problem) => gateway.report(faults, path, problem),
+        }
+    }
+}
