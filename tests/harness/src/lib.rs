@@ -58,7 +58,7 @@ mod wire;
 pub use answer::Answer;
 pub use certificate::{Authority, Leaf};
 pub use client::{Connection, burst, launch};
-pub use credential::{HmacClient, Message, Signature, jwt, nonce, unix_now};
+pub use credential::{HmacClient, Message, Signature, claims_of, jwt, nonce, unix_now};
 pub use directory::Directory;
 pub use gateway::{Gateway, Launcher, PoolFile};
 pub use headers::Headers;
