@@ -29,7 +29,28 @@ pub struct CanonicalRequest<'a> {
     pub body_sha256: [u8; 32],
 }
 
-impl CanonicalRequest<'_> {
+impl<'a> CanonicalRequest<'a> {
+    /// What a signature covers of a request that came with this method, this target (path and
+    /// query as they were sent) and this body.
+    #[must_use]
+    pub fn new(
+        method: &str,
+        (path, query): (&'a str, &str),
+        timestamp: u64,
+        nonce: &'a str,
+        body: &[u8],
+    ) -> Self {
+        let method = method.to_ascii_uppercase();
+        Self {
+            body_sha256: body_sha256(&method, body),
+            method: method.into(),
+            path: canonical_path(path),
+            query: canonical_query(query).into(),
+            timestamp,
+            nonce,
+        }
+    }
+
     /// The text that is signed.
     #[must_use]
     pub fn text(&self) -> String {

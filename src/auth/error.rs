@@ -227,26 +227,58 @@ pub enum SignatureError {
         client: String,
     },
     /// The client is not configured.
-    #[error("the client is not known")]
-    UnknownClient,
+    #[error("the client \"{client}\" is not known")]
+    UnknownClient {
+        /// What was sent as its id, printable and of bounded length.
+        client: String,
+    },
     /// The request was signed too long ago, or its clock runs ahead.
-    #[error("the timestamp is {seconds} s away from the gateway's clock; compare both clocks")]
+    #[error(
+        "the timestamp of the client \"{client}\" is {seconds} s away from the gateway's clock; \
+         compare both clocks"
+    )]
     Skew {
+        /// The client's id.
+        client: String,
         /// How far the two clocks are apart.
         seconds: u64,
     },
     /// It was signed for another method of the route.
-    #[error("it was made for another method")]
-    MethodMismatch,
+    #[error("the client \"{client}\" made it for another method")]
+    MethodMismatch {
+        /// The client's id.
+        client: String,
+    },
     /// It was signed with, or without, a slash at the end of the path.
-    #[error("it was made for the path with its trailing slash toggled")]
-    PathMismatch,
+    #[error("the client \"{client}\" made it for the path with its trailing slash toggled")]
+    PathMismatch {
+        /// The client's id.
+        client: String,
+    },
     /// It was signed for the other of: the body, no body.
-    #[error("it was made with the other rule for hashing the body")]
-    BodyHashMismatch,
+    #[error("the client \"{client}\" made it with the other rule for hashing the body")]
+    BodyHashMismatch {
+        /// The client's id.
+        client: String,
+    },
     /// It does not match the request.
-    #[error("it does not match the request")]
-    Mismatch,
+    #[error("it is not what the client \"{client}\" makes of the request")]
+    Mismatch {
+        /// The client's id.
+        client: String,
+    },
+    /// None of the client's secrets counts at this time.
+    #[error("all secrets of the client \"{client}\" have run out or not begun; give it a new one")]
+    SecretsRunOut {
+        /// The client's id.
+        client: String,
+    },
+    /// It was made with a secret that does not count at this time, though another does.
+    #[error("the client \"{client}\" made it with a secret that has run out or not begun")]
+    SecretRunOut {
+        /// The client's id.
+        client: String,
+    },
     /// The nonce was used before.
     #[error("its nonce was used before")]
     Replay,
@@ -262,12 +294,37 @@ impl SignatureError {
             Self::MissingConfig => "missing_config",
             Self::BadJson => "bad_json",
             Self::BadBase64 { .. } => "bad_base64",
-            Self::UnknownClient => "unknown_client",
-            Self::MethodMismatch => "method_mismatch",
-            Self::PathMismatch => "path_mismatch",
-            Self::BodyHashMismatch => "body_hash_mismatch",
-            Self::Mismatch => "sig_mismatch",
+            Self::UnknownClient { .. } => "unknown_client",
+            Self::MethodMismatch { .. } => "method_mismatch",
+            Self::PathMismatch { .. } => "path_mismatch",
+            Self::BodyHashMismatch { .. } => "body_hash_mismatch",
+            Self::Mismatch { .. } | Self::SecretsRunOut { .. } | Self::SecretRunOut { .. } => {
+                "sig_mismatch"
+            }
             Self::Replay => "replay",
         }
+    }
+}
+
+/// What a stranger sent as a name, fit for a line of the log: printable and of bounded length.
+pub(super) fn printable(name: &[u8]) -> String {
+    let start = name.get(..NAME_BYTES_MAX).unwrap_or(name);
+    let more = if name.len() > start.len() { ".." } else { "" };
+    format!("{}{more}", start.escape_ascii())
+}
+
+/// The longest part of an unknown name that is shown.
+const NAME_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_strangers_are_shown_printable_and_short() {
+        assert_eq!(printable(b"nc-1"), "nc-1");
+        assert_eq!(printable(b"a\"b\nc\xff"), "a\\\"b\\nc\\xff");
+        assert_eq!(printable(&[b'n'; 8_000]), "n".repeat(64) + "..");
+        assert_eq!(printable(b""), "");
     }
 }

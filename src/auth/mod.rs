@@ -25,15 +25,18 @@ use http::{Method, StatusCode};
 
 pub use self::api_key::{ApiKeyRule, ApiKeyTable, KEY_BYTES_MAX, KeyDigest};
 pub use self::canonical::{CanonicalRequest, canonical_path, canonical_query};
-pub use self::client::{ClientMap, ClientRule, SECRETS_PER_CLIENT_MAX, clients_from_json};
+pub use self::client::{
+    ClientMap, ClientRule, ClientSecret, SECRETS_PER_CLIENT_MAX, clients_from_json, sign,
+};
 pub use self::error::{AuthError, KeyError, SignatureError, TokenError};
 pub use self::jwt::{JwtRule, JwtVerifier, TOKEN_BYTES_MAX, TOKEN_SECRET_BYTES_MIN, Token};
 pub use self::nonce::{NonceError, NonceMemory, UnclaimedNonce};
 pub use self::principal::{Principal, Scheme, Scopes, scopes};
-pub use self::rule::{ID_BYTES_MAX, RuleError, SharedSecret};
+pub use self::rule::{ID_BYTES_MAX, RuleError, SharedSecret, check_id};
 pub use self::sign::SigningKey;
 pub use self::signature::{
-    NONCE_BYTES_MAX, NONCE_KEPT_MAX, SKEW_MAX, SignatureRule, SignatureVerifier,
+    NONCE_BYTES_MAX, NONCE_KEPT_MAX, SKEW_MAX, SignatureRule, SignatureVerifier, is_nonce,
+    plain_seconds,
 };
 use crate::clock::Now;
 use crate::refusal::Refusal;

@@ -40,6 +40,12 @@ pub enum RuleError {
         /// The client's id.
         client: String,
     },
+    /// A secret would begin to count when it has ended already.
+    #[error("a secret of the client \"{client}\" ends before it begins; swap its two times")]
+    SecretNeverInForce {
+        /// The client's id.
+        client: String,
+    },
     /// A secret is not base64.
     #[error("the secret is not standard base64 with padding; encode it with `base64`")]
     SecretEncoding,
@@ -120,7 +126,11 @@ impl fmt::Debug for SharedSecret {
 }
 
 /// Checks the id of a configured key or client.
-pub(super) fn check_id(id: &str) -> Result<(), RuleError> {
+///
+/// # Errors
+///
+/// [`RuleError::IdMalformed`] for one that cannot be logged or counted by.
+pub fn check_id(id: &str) -> Result<(), RuleError> {
     if id.is_empty() || id.len() > ID_BYTES_MAX || !id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(RuleError::IdMalformed { id: id.to_owned() });
     }

@@ -15,9 +15,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use sha2::{Digest, Sha256};
 
-use super::canonical::{CanonicalRequest, body_sha256, canonical_path, canonical_query};
+use super::canonical::CanonicalRequest;
 use super::client::{Client, ClientRule};
-use super::error::SignatureError;
+use super::error::{SignatureError, printable};
 use super::nonce::UnclaimedNonce;
 use super::principal::{Principal, Scheme};
 use super::rule::{RuleError, check_time};
@@ -113,27 +113,23 @@ impl SignatureVerifier {
         now: Now,
     ) -> Result<(Principal, UnclaimedNonce), SignatureError> {
         let fields = Fields::of(&parts.headers)?;
-        let timestamp = timestamp(fields.timestamp).ok_or(SignatureError::Timestamp)?;
+        let timestamp =
+            text(fields.timestamp).and_then(plain_seconds).ok_or(SignatureError::Timestamp)?;
         let client = self.client(fields.client)?;
         let seconds = u64::try_from(now.unix_seconds()).unwrap_or(0).abs_diff(timestamp);
         if seconds > self.skew_seconds {
-            return Err(SignatureError::Skew { seconds });
+            return Err(SignatureError::Skew { client: client.id.to_string(), seconds });
         }
         // A nonce or signature that no client sends matches nothing, so there is nothing to hash.
-        let nonce = text(fields.nonce).filter(|nonce| nonce.len() <= NONCE_BYTES_MAX);
-        let nonce = nonce.ok_or(SignatureError::Mismatch)?;
-        let signature = decoded(fields.signature).ok_or(SignatureError::Mismatch)?;
-        let method = parts.method.as_str().to_ascii_uppercase();
-        let request = CanonicalRequest {
-            body_sha256: body_sha256(&method, body),
-            method: method.into(),
-            path: canonical_path(parts.uri.path()),
-            query: canonical_query(parts.uri.query().unwrap_or_default()).into(),
-            timestamp,
-            nonce,
-        };
-        if !client.signed(&request, &signature) {
-            return Err(diagnosis(client, &request, body, methods, &signature));
+        let mismatch = || SignatureError::Mismatch { client: client.id.to_string() };
+        let nonce = fields.nonce.to_str().ok().filter(|nonce| is_nonce(nonce));
+        let nonce = nonce.ok_or_else(mismatch)?;
+        let signature = decoded(fields.signature.as_bytes()).ok_or_else(mismatch)?;
+        let target = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+        let request = CanonicalRequest::new(parts.method.as_str(), target, timestamp, nonce, body);
+        if !client.signed(&request, &signature, now.unix_seconds()) {
+            let presented = Presented { client, body, methods, signature, now };
+            return Err(presented.diagnosis(&request));
         }
         let principal = Principal {
             scheme: Scheme::Signature,
@@ -150,46 +146,64 @@ impl SignatureVerifier {
             return Err(SignatureError::MissingConfig);
         }
         let client = text(value).and_then(|id| self.clients.get(id));
-        let client = client.ok_or(SignatureError::UnknownClient)?;
-        if client.keys.is_empty() {
+        let client = client
+            .ok_or_else(|| SignatureError::UnknownClient { client: printable(value.as_bytes()) })?;
+        if !client.has_secrets() {
             return Err(SignatureError::BadBase64 { client: client.id.to_string() });
         }
         Ok(client)
     }
 }
 
-/// Says which single part of the request differs from what was signed. Only who has the secret can
-/// learn anything here: each answer needs a signature that holds for a neighbouring request.
-fn diagnosis(
-    client: &Client,
-    request: &CanonicalRequest<'_>,
-    body: &[u8],
-    methods: &[Method],
-    signature: &[u8; 32],
-) -> SignatureError {
-    let (whole, none) = (Sha256::digest(body).into(), Sha256::digest([]).into());
-    let other_method = methods.iter().map(Method::as_str).any(|method| {
-        let body_sha256 = if method == "GET" { none } else { whole };
-        let other = CanonicalRequest { method: method.into(), body_sha256, ..request.clone() };
-        method != request.method && client.signed(&other, signature)
-    });
-    if other_method {
-        return SignatureError::MethodMismatch;
+/// A signature that does not hold, with what a diagnosis of it needs.
+struct Presented<'a> {
+    client: &'a Client,
+    body: &'a [u8],
+    methods: &'a [Method],
+    signature: [u8; 32],
+    now: Now,
+}
+
+impl Presented<'_> {
+    fn was_made_for(&self, request: &CanonicalRequest<'_>) -> bool {
+        self.client.signed(request, &self.signature, self.now.unix_seconds())
     }
-    let path = match request.path.strip_suffix('/') {
-        Some(path) => path.to_owned(),
-        None => format!("{}/", request.path),
-    };
-    let other = CanonicalRequest { path: path.into(), ..request.clone() };
-    if client.signed(&other, signature) {
-        return SignatureError::PathMismatch;
+
+    /// Says which single part of the request differs from what was signed. Only who has the secret
+    /// can learn anything here: each answer needs a signature that holds for a neighbouring
+    /// request.
+    fn diagnosis(&self, request: &CanonicalRequest<'_>) -> SignatureError {
+        let client = self.client.id.to_string();
+        if !self.client.has_secret_in_force(self.now.unix_seconds()) {
+            return SignatureError::SecretsRunOut { client };
+        }
+        let (whole, none) = (Sha256::digest(self.body).into(), Sha256::digest([]).into());
+        let other_method = self.methods.iter().map(Method::as_str).any(|method| {
+            let body_sha256 = if method == "GET" { none } else { whole };
+            let other = CanonicalRequest { method: method.into(), body_sha256, ..request.clone() };
+            method != request.method && self.was_made_for(&other)
+        });
+        if other_method {
+            return SignatureError::MethodMismatch { client };
+        }
+        let path = toggled_slash(&request.path).into();
+        if self.was_made_for(&CanonicalRequest { path, ..request.clone() }) {
+            return SignatureError::PathMismatch { client };
+        }
+        let body_sha256 = if request.method == "GET" { whole } else { none };
+        if self.was_made_for(&CanonicalRequest { body_sha256, ..request.clone() }) {
+            return SignatureError::BodyHashMismatch { client };
+        }
+        if self.client.ever_signed(request, &self.signature) {
+            return SignatureError::SecretRunOut { client };
+        }
+        SignatureError::Mismatch { client }
     }
-    let body_sha256 = if request.method == "GET" { whole } else { none };
-    let other = CanonicalRequest { body_sha256, ..request.clone() };
-    if client.signed(&other, signature) {
-        return SignatureError::BodyHashMismatch;
-    }
-    SignatureError::Mismatch
+}
+
+/// The path with the slash at its end taken away, or put there.
+pub(super) fn toggled_slash(path: &str) -> String {
+    path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned)
 }
 
 /// Whether the request carries a signature, whatever it is worth.
@@ -238,24 +252,31 @@ fn text(value: &HeaderValue) -> Option<&str> {
     value.to_str().ok().filter(|text| !text.contains('\t'))
 }
 
-/// Plain digits only: no sign, no space, no underscore.
-fn timestamp(value: &HeaderValue) -> Option<u64> {
-    let text = text(value)?;
+/// A timestamp as clients may write it, in plain digits only: no sign, no space, no underscore.
+#[must_use]
+pub fn plain_seconds(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Whether a text can be a nonce: printable ASCII, and not too long.
+#[must_use]
+pub fn is_nonce(text: &str) -> bool {
+    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    !text.is_empty() && text.len() <= NONCE_BYTES_MAX && text.bytes().all(printable)
 }
 
 /// A signature is 32 bytes, as hex in any case or as standard base64 with padding. The lengths
 /// differ, so no text can be read both ways.
-fn decoded(value: &HeaderValue) -> Option<[u8; 32]> {
+pub(super) fn decoded(text: &[u8]) -> Option<[u8; 32]> {
     let mut signature = [0; 32];
-    if hex::decode_to_slice(value.as_bytes(), &mut signature).is_ok() {
+    if hex::decode_to_slice(text, &mut signature).is_ok() {
         return Some(signature);
     }
     let base64_bytes = signature.len().div_ceil(3) * 4;
-    if value.len() != base64_bytes {
+    if text.len() != base64_bytes {
         return None;
     }
-    STANDARD.decode(value.as_bytes()).ok()?.try_into().ok()
+    STANDARD.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -271,7 +292,8 @@ mod tests {
     use http::Request;
     use serde::Deserialize;
 
-    use super::super::client::{SECRETS_PER_CLIENT_MAX, clients_from_json};
+    use super::super::canonical::{body_sha256, canonical_path, canonical_query};
+    use super::super::client::{ClientSecret, SECRETS_PER_CLIENT_MAX, clients_from_json};
     use super::super::rule::SharedSecret;
     use super::*;
 
@@ -304,7 +326,7 @@ mod tests {
     fn client(id: &str, secrets: &[&[u8]]) -> ClientRule {
         ClientRule {
             id: id.into(),
-            secrets: secrets.iter().map(|secret| SharedSecret::new(*secret)).collect(),
+            secrets: secrets.iter().map(|secret| SharedSecret::new(*secret).into()).collect(),
             scopes: "read".into(),
         }
     }
@@ -656,6 +678,42 @@ mod tests {
             );
             assert_eq!(rotating.verify(&parts, b"", &[], at(TIME)).is_ok(), accepted);
         }
+    }
+
+    #[test]
+    fn secrets_count_in_their_time_only_and_the_log_says_so() {
+        let hash = hex::encode(Sha256::digest(b""));
+        let canonical = format!("GET\n/\n\n{TIME}\nn-1\n{hash}");
+        let in_time = |secret: &[u8], from: Option<u64>, until: Option<u64>| ClientSecret {
+            secret: SharedSecret::new(secret),
+            from: from.map(|seconds| i64::try_from(seconds).unwrap()),
+            until: until.map(|seconds| i64::try_from(seconds).unwrap()),
+        };
+        let refused = |secrets: Vec<ClientSecret>, signed_with: &[u8]| {
+            let rule = ClientRule { secrets, ..client("nc-1", &[]) };
+            let (time, signature) = (TIME.to_string(), sign(signed_with, &canonical));
+            let fields: [(&'static str, &[u8]); 4] = [
+                ("x-client-id", b"nc-1"),
+                ("x-timestamp", time.as_bytes()),
+                ("x-nonce", b"n-1"),
+                ("x-signature", signature.as_bytes()),
+            ];
+            let parts = parts("GET", "/", &fields);
+            verifier(vec![rule]).verify(&parts, b"", &[], at(TIME)).err()
+        };
+        let overlap =
+            || vec![in_time(b"old", None, Some(TIME + 1)), in_time(b"new", Some(TIME), None)];
+        assert_eq!(refused(overlap(), b"old"), None);
+        assert_eq!(refused(overlap(), b"new"), None);
+        let after = || vec![in_time(b"old", None, Some(TIME)), in_time(b"new", Some(TIME), None)];
+        let old = refused(after(), b"old").unwrap();
+        assert_eq!(old, SignatureError::SecretRunOut { client: "nc-1".into() });
+        assert_eq!(refused(after(), b"new"), None);
+        let over = vec![in_time(b"old", None, Some(TIME)), in_time(b"new", Some(TIME + 1), None)];
+        let none = refused(over, b"old").unwrap();
+        assert_eq!(none, SignatureError::SecretsRunOut { client: "nc-1".into() });
+        assert_eq!((old.code(), none.code()), ("sig_mismatch", "sig_mismatch"));
+        assert!(none.to_string().contains("all secrets of the client \"nc-1\" have run out"));
     }
 
     #[test]

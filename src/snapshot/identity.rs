@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::auth::{
-    ApiKeyRule, ApiKeyTable, ClientRule, JwtRule, JwtVerifier, KeyDigest, SharedSecret,
-    SignatureRule, SignatureVerifier, SigningKey, Verifiers, clients_from_json,
+    ApiKeyRule, ApiKeyTable, ClientRule, ClientSecret, JwtRule, JwtVerifier, KeyDigest,
+    SharedSecret, SignatureRule, SignatureVerifier, SigningKey, Verifiers, clients_from_json,
 };
 use crate::config::ConfigFault;
 use crate::config::identity::{
@@ -152,14 +152,18 @@ fn client_secrets(
     client_index: usize,
     client: &HmacClientConfig,
     warnings: &mut Vec<ConfigFault>,
-) -> Vec<SharedSecret> {
+) -> Vec<ClientSecret> {
     let mut secrets = Vec::new();
-    for index in 0..client.secrets.len() {
+    for (index, config) in client.secrets.iter().enumerate() {
         let path = format!("auth.hmac.clients[{client_index}].secrets[{index}]");
         let Some(secret) = sources.secrets.get(&path) else { continue };
         let text = std::str::from_utf8(secret.as_bytes()).unwrap_or_default();
         match SharedSecret::from_base64(text) {
-            Ok(secret) => secrets.push(secret),
+            Ok(secret) => secrets.push(ClientSecret {
+                secret,
+                from: config.from.map(|moment| moment.unix_seconds()),
+                until: config.until.map(|moment| moment.unix_seconds()),
+            }),
             Err(error) => sources.gateway.report(warnings, &path, error.to_string()),
         }
     }
