@@ -25,12 +25,13 @@ pub struct Gateway {
 
 /// A gateway about to be started.
 ///
-/// In all YAML the placeholders `{listen}`, `{tls_listen}` and `{admin}` become free addresses
+/// In all YAML and arguments the placeholders `{listen}`, `{tls_listen}` and `{admin}` become free addresses
 /// of 127.0.0.1 and `{dir}` the test's directory, which holds `conf/` and `upstreams/`.
 #[derive(Clone, Debug)]
 pub struct Launcher {
     binary: PathBuf,
     files: Vec<(String, String)>,
+    arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
 
@@ -54,7 +55,12 @@ struct Place {
 impl Gateway {
     /// The gateway of this binary: `Gateway::binary(env!("CARGO_BIN_EXE_farmgate"))`.
     pub fn binary(path: impl AsRef<Path>) -> Launcher {
-        Launcher { binary: path.as_ref().to_owned(), files: Vec::new(), environment: Vec::new() }
+        Launcher {
+            binary: path.as_ref().to_owned(),
+            files: Vec::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// The address of the plain listener, `{listen}`.
@@ -210,6 +216,13 @@ impl Launcher {
         self
     }
 
+    /// Adds an argument behind the command and its configuration, with placeholders.
+    #[must_use]
+    pub fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
     /// Sets an environment variable; the gateway sees no others.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -264,6 +277,7 @@ impl Launcher {
     fn program(&self, command: &str, place: &Place) -> Program {
         let conf = place.directory.path().join(CONF);
         let program = Program::at(&self.binary).arg(command).arg("--config").arg(conf).clean_env();
+        let program = program.args(self.arguments.iter().map(|argument| place.filled(argument)));
         self.environment.iter().fold(program, |program, (name, value)| program.env(name, value))
     }
 }
@@ -297,12 +311,14 @@ impl From<String> for PoolFile {
 
 impl Place {
     fn write(&self, name: &str, contents: &str) {
-        let filled = contents
-            .replace("{listen}", &self.listen.address().to_string())
+        self.directory.write(name, self.filled(contents));
+    }
+
+    fn filled(&self, text: &str) -> String {
+        text.replace("{listen}", &self.listen.address().to_string())
             .replace("{tls_listen}", &self.tls_listen.address().to_string())
             .replace("{admin}", &self.admin.address().to_string())
-            .replace("{dir}", &self.directory.path().display().to_string());
-        self.directory.write(name, filled);
+            .replace("{dir}", &self.directory.path().display().to_string())
     }
 }
 
