@@ -82,9 +82,11 @@ pub enum StartError {
 /// # Errors
 ///
 /// Why it does not start.
-pub fn run(file: &Path) -> Result<(), StartError> {
+pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     let pools = Arc::new(Pools::default());
-    let snapshot = reload::check(file, &pools, 1).map_err(StartError::Config)?;
+    let environment = reload::environment(env_file).map_err(StartError::Config)?;
+    let snapshot = reload::check(file, &environment, &pools, 1).map_err(StartError::Config)?;
+    drop(environment);
     probe_addresses(&snapshot)?;
     let state = State::new(&snapshot.restart, pools, Now::read())?;
     let live: Live = Arc::new(ArcSwap::from_pointee(snapshot));
@@ -106,8 +108,9 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     clients.threads = Some(first.restart.server.worker_threads);
     server.add_service(clients);
 
-    let reloader =
-        Arc::new(Reloader::new(file.to_owned(), live.clone(), state.clone(), Now::read()));
+    let (file, env_file) = (file.to_owned(), env_file.map(Path::to_owned));
+    let reloader = Reloader::new(file, env_file, live.clone(), state.clone(), Now::read());
+    let reloader = Arc::new(reloader);
     let mut admin = Service::new(
         "admin".into(),
         pingora::apps::http_app::HttpServer::new_app(Admin::new(

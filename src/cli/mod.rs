@@ -1,10 +1,10 @@
 //! What can be asked on the command line?
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigFault;
@@ -27,30 +27,39 @@ struct Arguments {
 enum Command {
     /// Runs the gateway until SIGTERM; SIGHUP reloads the configuration.
     Run {
-        /// The configuration file.
-        #[arg(long, default_value = "conf/gateway.yaml")]
-        config: PathBuf,
+        #[command(flatten)]
+        files: Files,
     },
     /// Compiles the configuration and lists everything that is wrong with it; exits 78 on faults.
     Check {
-        /// The configuration file.
-        #[arg(long, default_value = "conf/gateway.yaml")]
-        config: PathBuf,
+        #[command(flatten)]
+        files: Files,
     },
+}
+
+/// What a configuration is read from.
+#[derive(Debug, Args)]
+struct Files {
+    /// The configuration file.
+    #[arg(long, default_value = "conf/gateway.yaml")]
+    config: PathBuf,
+    /// A file of NAME=VALUE lines below the process's own variables; each reload reads it again.
+    #[arg(long, value_name = "PATH")]
+    env_file: Option<PathBuf>,
 }
 
 /// Runs what the command line asks for.
 #[must_use]
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config } => start(&config),
-        Command::Check { config } => check(&config),
+        Command::Run { files } => start(&files),
+        Command::Check { files } => check(&files),
     }
 }
 
-fn start(config: &Path) -> ExitCode {
+fn start(files: &Files) -> ExitCode {
     log_to_stderr();
-    match server::run(config) {
+    match server::run(&files.config, files.env_file.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Config(faults)) => report(&faults),
         Err(error) => {
@@ -61,8 +70,11 @@ fn start(config: &Path) -> ExitCode {
     }
 }
 
-fn check(config: &Path) -> ExitCode {
-    match reload::check(config, &Pools::default(), 1) {
+fn check(files: &Files) -> ExitCode {
+    let config = &files.config;
+    let checked = reload::environment(files.env_file.as_deref())
+        .and_then(|environment| reload::check(config, &environment, &Pools::default(), 1));
+    match checked {
         Ok(snapshot) => {
             let routes = snapshot.routes.iter().count();
             say(&mut io::stdout(), &format!("{}: good, {routes} route(s)", config.display()));

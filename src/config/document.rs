@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::decode::{NodeDecoder, View};
 use super::decode_error::{DecodeError, Kind, Site};
+use super::environment::Environment;
+use super::expand::{Expanded, expand};
 use super::fault::{ConfigFault, quoted};
 use super::read::{FAULTS_MAX, read};
 use super::tree::{Node, Position, TextFault, Value, push_index, push_key};
@@ -20,6 +22,8 @@ pub struct Document {
     file: PathBuf,
     root: Node,
     text_faults: Vec<TextFault>,
+    /// Ids of the values that could not be expanded; they are told already.
+    broken: Vec<usize>,
     view: View,
 }
 
@@ -31,11 +35,26 @@ impl Document {
     /// documents, or passes a bound (1 MiB, 64 levels, 100,000 values with aliases expanded).
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigFault> {
         match read(text) {
-            Ok((root, text_faults)) => {
-                Ok(Self { file: file.to_path_buf(), root, text_faults, view: View::default() })
-            }
+            Ok((root, text_faults)) => Ok(Self {
+                file: file.to_path_buf(),
+                root,
+                text_faults,
+                broken: Vec::new(),
+                view: View::default(),
+            }),
             Err(fault) => Err(at_position(file, fault)),
         }
+    }
+
+    /// Puts the environment's values for `${NAME}` and `${NAME:-default}` into the values of the
+    /// file, and writes down what cannot be expanded. Once is enough: what comes from the
+    /// environment must not be expanded again.
+    ///
+    /// A plain value that becomes empty counts as one that was left out.
+    pub fn expand(&mut self, environment: &Environment) {
+        let Expanded { faults, broken, .. } = expand(&mut self.root, environment);
+        self.text_faults.extend(faults);
+        self.broken = broken;
     }
 
     /// Decodes the whole file, and finds everything that is wrong with its form.
@@ -46,7 +65,7 @@ impl Document {
     /// There is no value when the root itself cannot be decoded or when there are more than 100
     /// faults; then the last fault says so.
     pub fn decode<T: DeserializeOwned>(&mut self) -> (Option<T>, Vec<ConfigFault>) {
-        self.view = View::default();
+        self.view = View { cut: self.broken.iter().copied().collect(), ..View::default() };
         let mut faults = self.text_faults.clone();
         let decoded = self.decode_in_rounds(&mut faults);
         let more = decoded.is_err() || faults.len() > FAULTS_MAX;

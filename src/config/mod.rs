@@ -1,5 +1,6 @@
 //! What the YAML says.
 
+pub mod environment;
 pub mod gateway;
 pub mod identity;
 pub mod limits;
@@ -12,6 +13,7 @@ pub mod state;
 mod decode;
 mod decode_error;
 mod document;
+mod expand;
 mod fault;
 mod feign;
 mod read;
@@ -20,5 +22,6 @@ mod text;
 mod tree;
 
 pub use document::Document;
+pub use environment::Environment;
 pub use fault::ConfigFault;
 pub use suggest::closest;

@@ -10,7 +10,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-pub use auth::AuthMetrics;
+pub use auth::{AuthMetrics, SHARED_USES};
 
 use crate::refusal::Refusal;
 

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::ConfigFault;
 use crate::config::gateway::GatewayConfig;
 use crate::config::scalar::{Secret, SecretRef, UrlRef};
 use crate::config::sources::Source;
+use crate::config::{ConfigFault, Environment};
+
+/// Where the operator's clients once stood.
+const LEGACY_CLIENTS: &str = "NEXTCLOUD_HMAC_CLIENTS_JSON";
 
 /// What was fetched, by the path of its reference.
 pub(super) struct Kept<'a> {
     /// The folder that relative paths start at.
-    pub(super) base: &'a Path,
+    base: &'a Path,
+    /// Variables.
+    environment: &'a Environment,
     /// Secrets.
     pub(super) secrets: BTreeMap<String, Secret>,
     /// URLs.
@@ -20,18 +25,13 @@ pub(super) struct Kept<'a> {
     pub(super) warnings: Vec<ConfigFault>,
 }
 
-impl Default for Kept<'_> {
-    fn default() -> Self {
-        Self {
-            base: Path::new("."),
-            secrets: BTreeMap::new(),
-            urls: BTreeMap::new(),
-            warnings: Vec::new(),
-        }
+impl<'a> Kept<'a> {
+    /// Nothing yet.
+    pub(super) fn new(base: &'a Path, environment: &'a Environment) -> Self {
+        let (secrets, urls, warnings) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { base, environment, secrets, urls, warnings }
     }
-}
 
-impl Kept<'_> {
     /// Fetches everything that the configuration refers to. The secret of one signing client may be
     /// missing: that client cannot sign, and the others go on.
     pub(super) fn fetch(&mut self, gateway: &Source<GatewayConfig>, faults: &mut Vec<ConfigFault>) {
@@ -60,8 +60,21 @@ impl Kept<'_> {
             }
         }
         self.warnings.extend(warnings);
+        self.warn_of_legacy(gateway);
         if let Some(map) = auth.hmac.as_ref().and_then(|hmac| hmac.clients_json.as_ref()) {
             self.secret(gateway, "auth.hmac.clients_json".into(), map, faults);
+        }
+    }
+
+    /// The operator's system once read its clients from another variable, and refuses every signed
+    /// request as long as that is set.
+    fn warn_of_legacy(&mut self, gateway: &Source<GatewayConfig>) {
+        if gateway.value.auth.hmac.is_some() && self.environment.get(LEGACY_CLIENTS).is_some() {
+            let problem = format!(
+                "the environment variable {LEGACY_CLIENTS} is not read any more; move its clients \
+                 to where `clients_json` points, and remove it"
+            );
+            gateway.report(&mut self.warnings, "auth.hmac", problem);
         }
     }
 
@@ -72,7 +85,7 @@ impl Kept<'_> {
         reference: &SecretRef,
         faults: &mut Vec<ConfigFault>,
     ) {
-        match reference.resolve(self.base) {
+        match reference.resolve(self.base, self.environment) {
             Ok(secret) => {
                 self.secrets.insert(path, secret);
             }
@@ -87,7 +100,7 @@ impl Kept<'_> {
         reference: &UrlRef,
         faults: &mut Vec<ConfigFault>,
     ) {
-        match reference.resolve(self.base) {
+        match reference.resolve(self.base, self.environment) {
             Ok(url) => {
                 self.urls.insert(path.to_owned(), url);
             }

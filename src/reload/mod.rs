@@ -6,6 +6,8 @@
 mod kept;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +16,11 @@ use serde::Serialize;
 
 use self::kept::Kept;
 use crate::clock::Now;
+use crate::config::environment::FILE_BYTES_MAX as ENV_FILE_BYTES_MAX;
 use crate::config::gateway::GatewayConfig;
 use crate::config::pool::PoolConfig;
 use crate::config::sources::{Source, Sources};
-use crate::config::{ConfigFault, Document};
+use crate::config::{ConfigFault, Document, Environment};
 use crate::snapshot::{self, Live, RestartOnly, Snapshot};
 use crate::state::State;
 use crate::tls;
@@ -29,6 +32,7 @@ const POOL_FILES_MAX: usize = 256;
 /// Publishes configurations, one at a time.
 pub struct Reloader {
     file: PathBuf,
+    env_file: Option<PathBuf>,
     live: Live,
     state: Arc<State>,
     /// What the process was started with, and what still holds of it.
@@ -58,7 +62,13 @@ pub struct LastReload {
 impl Reloader {
     /// A reloader for a configuration that serves already.
     #[must_use]
-    pub fn new(file: PathBuf, live: Live, state: Arc<State>, now: Now) -> Self {
+    pub fn new(
+        file: PathBuf,
+        env_file: Option<PathBuf>,
+        live: Live,
+        state: Arc<State>,
+        now: Now,
+    ) -> Self {
         let generation = live.load().generation;
         state.metrics.config.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         let last = LastReload {
@@ -71,6 +81,7 @@ impl Reloader {
         let started_with = live.load().restart.clone();
         Self {
             file,
+            env_file,
             live,
             state,
             started_with,
@@ -83,7 +94,9 @@ impl Reloader {
     pub fn reload(&self, now: Now) -> LastReload {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.live.load_full();
-        let compiled = check(&self.file, &self.state.pools, old.generation + 1);
+        let compiled = environment(self.env_file.as_deref()).and_then(|environment| {
+            check(&self.file, &environment, &self.state.pools, old.generation + 1)
+        });
         let ended = match &compiled {
             Ok(new) => accepted(new, self.started_with.differences(&new.restart), now),
             Err(faults) => refused(&old, faults, now),
@@ -154,13 +167,37 @@ impl LastReload {
     }
 }
 
+/// The process's variables, over those of an env file where there is one. It is read anew for
+/// each reload.
+///
+/// # Errors
+///
+/// That the file cannot be read, or each of its lines that is broken.
+pub fn environment(env_file: Option<&Path>) -> Result<Environment, Vec<ConfigFault>> {
+    let process = Environment::of_process();
+    let Some(file) = env_file else { return Ok(process) };
+    let mut text = String::new();
+    // One byte more than a file may have shows that it is too long.
+    let read = File::open(file)
+        .and_then(|opened| opened.take(ENV_FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text));
+    match read {
+        Ok(_) => process.with_file(file, &text),
+        Err(error) => Err(vec![ConfigFault::of_file(file, format!("cannot be read: {error}"))]),
+    }
+}
+
 /// Reads and compiles without publishing.
 ///
 /// # Errors
 ///
 /// Every fault that was found in any of the files.
-pub fn check(file: &Path, pools: &Pools, generation: u64) -> Result<Snapshot, Vec<ConfigFault>> {
-    let (sources, mut faults) = load(file);
+pub fn check(
+    file: &Path,
+    environment: &Environment,
+    pools: &Pools,
+    generation: u64,
+) -> Result<Snapshot, Vec<ConfigFault>> {
+    let (sources, mut faults) = load(file, environment);
     let Some(sources) = sources else { return Err(faults) };
     match snapshot::compile(&sources, pools, generation) {
         Ok(snapshot) if faults.is_empty() => {
@@ -183,15 +220,17 @@ pub fn check(file: &Path, pools: &Pools, generation: u64) -> Result<Snapshot, Ve
 /// There are sources as long as `gateway.yaml` could be decoded at all, faults or not, so that the
 /// faults of the whole can be found at once.
 #[must_use]
-pub fn load(file: &Path) -> (Option<Sources>, Vec<ConfigFault>) {
+pub fn load(file: &Path, environment: &Environment) -> (Option<Sources>, Vec<ConfigFault>) {
     let mut faults = Vec::new();
-    let Some(gateway) = read::<GatewayConfig>(file, &mut faults) else { return (None, faults) };
+    let Some(gateway) = read::<GatewayConfig>(file, environment, &mut faults) else {
+        return (None, faults);
+    };
     let base = file.parent().unwrap_or(Path::new("."));
-    let mut kept = Kept { base, ..Kept::default() };
+    let mut kept = Kept::new(base, environment);
     kept.fetch(&gateway, &mut faults);
     let found = pool_files(&gateway, base, &mut faults);
     let pools_were_read = found.is_some();
-    let (pools, broken_pools) = read_pools(found.unwrap_or_default(), &mut faults);
+    let (pools, broken_pools) = read_pools(found.unwrap_or_default(), environment, &mut faults);
     let addresses = addresses(&pools, &mut faults);
     (
         Some(Sources {
@@ -211,6 +250,7 @@ pub fn load(file: &Path) -> (Option<Sources>, Vec<ConfigFault>) {
 
 fn read<T: serde::de::DeserializeOwned>(
     file: &Path,
+    environment: &Environment,
     faults: &mut Vec<ConfigFault>,
 ) -> Option<Source<T>> {
     let text = match std::fs::read_to_string(file) {
@@ -227,6 +267,7 @@ fn read<T: serde::de::DeserializeOwned>(
             return None;
         }
     };
+    document.expand(environment);
     let (value, found) = document.decode();
     faults.extend(found);
     Some(Source { value: value?, document })
@@ -277,13 +318,14 @@ fn plain(path: &Path) -> PathBuf {
 /// The pools by name, and the names of those that cannot be read.
 fn read_pools(
     files: Vec<PathBuf>,
+    environment: &Environment,
     faults: &mut Vec<ConfigFault>,
 ) -> (BTreeMap<String, Source<PoolConfig>>, Vec<String>) {
     let mut pools = BTreeMap::new();
     let mut broken = Vec::new();
     for file in files {
         let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        match read(&file, faults) {
+        match read(&file, environment, faults) {
             Some(source) => {
                 pools.insert(name.to_owned(), source);
             }

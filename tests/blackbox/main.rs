@@ -18,6 +18,7 @@ mod cache;
 mod check;
 mod collapse;
 mod envelope;
+mod environment;
 mod failover;
 mod integration;
 mod internal;

@@ -154,6 +154,48 @@ jwt:
   secret: env:JWT
 ";
 
+fn expanded(text: &str) -> (Option<Gateway>, Vec<String>) {
+    let variables = [("PORT", "8080"), ("RATIO", "0.25"), ("EMPTY", ""), ("KEY", "in_flight_max")];
+    let mut document = parse(text);
+    document.expand(&variables.into_iter().collect());
+    let (value, faults) = document.decode();
+    (value, faults.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn variables_stand_for_values_of_every_kind() {
+    let (gateway, faults) = expanded(
+        "listeners:\n  - address: 127.0.0.1:${PORT}\n    http2: ${UNSET:-true}\n\
+         limits:\n  ratio: ${RATIO}\n  in_flight_max: ${EMPTY}\n  body_bytes_max: ${UNSET:-2KiB}\n\
+         pools:\n  a: {peers: [&p '${UNSET:-}', *p, '$${PORT}'], weight: }\n",
+    );
+    assert!(faults.is_empty(), "{faults:?}");
+    let gateway = gateway.unwrap();
+    assert_eq!(gateway.listeners[0].address.to_string(), "127.0.0.1:8080");
+    assert!(gateway.listeners[0].http2);
+    assert_eq!((gateway.limits.ratio, gateway.limits.in_flight_max), (0.25, 7));
+    assert_eq!(gateway.limits.body_bytes_max, ByteSize::from(2048));
+    assert_eq!(gateway.pools["a"].peers, ["", "", "${PORT}"]);
+}
+
+#[test]
+fn unset_variables_are_told_once_each_with_their_place() {
+    let (_, faults) = expanded(
+        "listeners:\n  - address: ${ADDRESS}\n    http2: ${PORT}\n\
+         limits:\n  ${KEY}: 1\n  ratio: ${A.B}\n",
+    );
+    let expected = [
+        "gateway.yaml:2:14: listeners[0].address: the environment variable ADDRESS is not set",
+        "gateway.yaml:3:12: listeners[0].http2: write true or false, without quotes, not \"8080\"",
+        "gateway.yaml:5:3: limits.${KEY}: unknown key",
+        "gateway.yaml:6:10: limits.ratio: write ${NAME}",
+    ];
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for (fault, start) in faults.iter().zip(expected) {
+        assert!(fault.starts_with(start), "{fault}");
+    }
+}
+
 #[test]
 fn a_good_file_is_decoded_whole() {
     let gateway: Gateway = decode(GOOD);
@@ -174,7 +216,7 @@ fn a_good_file_is_decoded_whole() {
     assert_eq!(route.hosts[0].as_str(), "api.example.org");
     assert_eq!(route.timeout.duration().as_secs(), 2);
     assert_eq!(route.quota.unwrap().count(), 10);
-    assert!(gateway.jwt.unwrap().secret.resolve(Path::new(".")).is_err());
+    assert!(gateway.jwt.unwrap().secret.resolve(Path::new("."), &Environment::default()).is_err());
 }
 
 const BAD: &str = "\
@@ -195,7 +237,7 @@ pools:
 routes:
   - path: weather
     pool: weather
-    quota: 10/sec
+    quota: 10/sek
   - path: /ndvi
     pool: {name: ndvi}
     timeout: 5
@@ -228,7 +270,7 @@ fn every_fault_is_told_at_once_with_its_position() {
             "gateway.yaml:16:5: routes[0]: the key \"timeout\" is missing; add it here",
             "gateway.yaml:16:11: routes[0].path: \"weather\" does not start with /; write an \
              absolute path such as /v1/weather",
-            "gateway.yaml:18:12: routes[0].quota: \"10/sec\" is not a rate; write a number and \
+            "gateway.yaml:18:12: routes[0].quota: \"10/sek\" is not a rate; write a number and \
              /s, /min, /hour or /day, such as 100/min",
             "gateway.yaml:20:11: routes[1].pool: write a text, not a mapping",
             "gateway.yaml:21:14: routes[1].timeout: \"5\" has no unit; write 5s or 5ms",

@@ -109,7 +109,8 @@ impl FromStr for ByteSize {
     }
 }
 
-/// So many in so long: `10/s`, `1000/min`, `5/hour`, `1/day`.
+/// So many in so long: `10/s`, `1000/min`, `5/hour`, `1/day`, and the other spellings of these
+/// units in Django REST framework, such as `10/second` or `5/h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     count: u32,
@@ -136,10 +137,10 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, ScalarError> {
         let (digits, unit) = split_number(text);
         let seconds = match unit {
-            "/s" => 1,
-            "/min" => 60,
-            "/hour" => 60 * 60,
-            "/day" => 24 * 60 * 60,
+            "/s" | "/sec" | "/second" => 1,
+            "/m" | "/min" | "/minute" => 60,
+            "/h" | "/hour" => 60 * 60,
+            "/d" | "/day" => 24 * 60 * 60,
             _ => {
                 return Err(ScalarError::new(format!(
                     "{} is not a rate; write a number and /s, /min, /hour or /day, such as 100/min",
@@ -295,9 +296,18 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_count_in_a_period() {
-        for (text, count, seconds) in
-            [("10/s", 10, 1), ("1000/min", 1000, 60), ("5/hour", 5, 3600), ("1/day", 1, 86_400)]
-        {
+        for (text, count, seconds) in [
+            ("10/s", 10, 1),
+            ("10/sec", 10, 1),
+            ("10/second", 10, 1),
+            ("1000/m", 1000, 60),
+            ("1000/min", 1000, 60),
+            ("1000/minute", 1000, 60),
+            ("5/h", 5, 3600),
+            ("5/hour", 5, 3600),
+            ("1/d", 1, 86_400),
+            ("1/day", 1, 86_400),
+        ] {
             let rate: Rate = text.parse().unwrap();
             assert_eq!((rate.count(), rate.period().as_secs()), (count, seconds), "{text}");
         }
@@ -307,7 +317,7 @@ mod tests {
     fn a_rate_of_none_or_too_many_is_refused() {
         assert!(problem::<Rate>("0/s").contains("from 1 to 4294967295"));
         assert!(problem::<Rate>("4294967296/s").contains("from 1 to 4294967295"));
-        assert!(problem::<Rate>("10/sec").contains("/s, /min, /hour or /day"));
+        assert!(problem::<Rate>("10/secs").contains("/s, /min, /hour or /day"));
         assert!(problem::<Rate>("/s").contains("from 1"));
         assert!(problem::<Rate>("10").contains("not a rate"));
     }

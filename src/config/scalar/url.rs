@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::secret::SecretRef;
 use super::{ScalarError, read_from_text};
+use crate::config::Environment;
 
 /// A URL as it stands, or the place where it is kept: `env:NAME` or `file:PATH`.
 ///
@@ -24,11 +25,11 @@ impl UrlRef {
     ///
     /// # Errors
     /// What is wrong with the place, or that what is kept there is no text.
-    pub fn resolve(&self, base_dir: &Path) -> Result<String, String> {
+    pub fn resolve(&self, base_dir: &Path, environment: &Environment) -> Result<String, String> {
         match &self.0 {
             Source::Url(url) => Ok(url.clone()),
             Source::Kept(place) => {
-                let kept = place.resolve(base_dir)?;
+                let kept = place.resolve(base_dir, environment)?;
                 let text = std::str::from_utf8(kept.as_bytes()).map(str::trim);
                 text.map(str::to_owned).map_err(|_| "what is kept there is no URL".to_owned())
             }
@@ -78,7 +79,7 @@ mod tests {
         let Ok(url) = "redis://:hidden@127.0.0.1:6379/0".parse::<UrlRef>() else {
             panic!("this is a URL");
         };
-        assert_eq!(url.resolve(Path::new("")), Ok("redis://:hidden@127.0.0.1:6379/0".to_owned()));
+        assert_eq!(url.resolve(Path::new(""), &Environment::default()), Ok("redis://:hidden@127.0.0.1:6379/0".to_owned()));
         assert!(!format!("{url:?}").contains("hidden"));
         assert!("env:REDIS_URL".parse::<UrlRef>().is_ok());
     }
