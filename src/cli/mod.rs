@@ -76,6 +76,9 @@ fn check(files: &Files) -> ExitCode {
         .and_then(|environment| reload::check(config, &environment, &Pools::default(), 1));
     match checked {
         Ok(snapshot) => {
+            for warning in &snapshot.warnings {
+                say(&mut io::stderr(), &format!("warning: {warning}"));
+            }
             let routes = snapshot.routes.iter().count();
             say(&mut io::stdout(), &format!("{}: good, {routes} route(s)", config.display()));
             ExitCode::SUCCESS

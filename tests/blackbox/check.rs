@@ -10,6 +10,9 @@ use crate::fixtures::{OPEN, api_key, conf, gateway};
 
 const EXIT_CONFIG: i32 = 78;
 
+/// The files of `src/config` whose `..Config` structs are sections of a configuration.
+const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
+
 /// Each key of each section, and the test that fails when the key does nothing.
 const TRIED: [(&str, &str); 75] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),

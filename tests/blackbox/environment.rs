@@ -41,8 +41,8 @@ async fn operators_env_file_gives_secrets_addresses_and_limits() {
          API_KEY_THROTTLE_RATE=2/hour\nSERVICE={}\n",
         origin.address()
     );
-    let route = "{name: all, path_prefix: /, pool: service, quota: few, auth: {any: [jwt]}}";
-    let sections = "auth: {jwt: {secret: 'env:DJANGO_SECRET_KEY'}}\n\
+    let route = "{name: all, path_prefix: /, pool: service, quotas: [few], auth: {any: [jwt]}}";
+    let sections = "auth: {jwt: [{keys: ['env:DJANGO_SECRET_KEY']}]}\n\
                     limits:\n  quotas:\n    few: ${API_KEY_THROTTLE_RATE:-500/min}\n\
                     server:\n  worker_threads: ${THREADS:-1}\n  drain_timeout: ${UNSET:-}";
     let launcher = with_env_file(&env, conf(sections, &[route]));
