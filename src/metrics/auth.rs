@@ -11,7 +11,7 @@ pub const SHARED_USES: [&str; 4] = ["keys", "nonces", "quotas", "revocations"];
 #[derive(Debug)]
 pub struct AuthMetrics {
     /// Credentials that were judged, by scheme and result.
-    credentials: IntCounterVec,
+    pub credentials: IntCounterVec,
     /// Refusals because an address sent too many credentials that do not hold.
     pub failures_limited: IntCounter,
     /// Refusals by quota.

@@ -29,6 +29,7 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         refusals,
         nonces,
         ready,
+        auth,
         cache,
         upstream,
         config,
@@ -36,12 +37,26 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     } = Metrics::new().unwrap();
     let histograms: [&dyn Collector; 3] =
         [&request_seconds, &cache.fill_seconds, &upstream.seconds];
-    let plain: [&dyn Collector; 20] = [
+    let plain: [&dyn Collector; 34] = [
         &requests,
         &requests_in_flight,
         &refusals,
         &nonces,
         &ready,
+        &auth.credentials,
+        &auth.failures_limited,
+        &auth.quota_refusals,
+        &auth.tokens_issued,
+        &auth.tokens_remembered,
+        &auth.token_lookups,
+        &auth.keys_remembered,
+        &auth.key_hashes,
+        &auth.key_hashes_in_flight,
+        &auth.key_hashes_refused,
+        &auth.key_set_fetches,
+        &auth.revocations,
+        &auth.shared_state_up,
+        &auth.shared_state_errors,
         &cache.lookups,
         &cache.bytes,
         &cache.bytes_max,
