@@ -11,6 +11,7 @@ mod api_key;
 mod canonical;
 mod client;
 mod error;
+pub mod explain;
 mod jwt;
 mod nonce;
 mod principal;

@@ -114,6 +114,12 @@ impl SharedSecret {
         STANDARD.decode(text.trim()).map(Self::new).map_err(|_| RuleError::SecretEncoding)
     }
 
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }

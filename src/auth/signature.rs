@@ -34,12 +34,12 @@ pub const NONCE_KEPT_MAX: Duration = Duration::from_secs(86_400);
 const NONCE_KEPT_MARGIN: Duration = Duration::from_secs(60);
 
 /// The two names of one field: the first wins where both are there.
-type FieldNames = (&'static str, HeaderName, HeaderName);
+pub(super) type FieldNames = (&'static str, HeaderName, HeaderName);
 
-const CLIENT: FieldNames = names("X-NC-CLIENT-ID", "x-nc-client-id", "x-client-id");
-const TIMESTAMP: FieldNames = names("X-NC-TIMESTAMP", "x-nc-timestamp", "x-timestamp");
-const NONCE: FieldNames = names("X-NC-NONCE", "x-nc-nonce", "x-nonce");
-const SIGNATURE: FieldNames = names("X-NC-SIGNATURE", "x-nc-signature", "x-signature");
+pub(super) const CLIENT: FieldNames = names("X-NC-CLIENT-ID", "x-nc-client-id", "x-client-id");
+pub(super) const TIMESTAMP: FieldNames = names("X-NC-TIMESTAMP", "x-nc-timestamp", "x-timestamp");
+pub(super) const NONCE: FieldNames = names("X-NC-NONCE", "x-nc-nonce", "x-nonce");
+pub(super) const SIGNATURE: FieldNames = names("X-NC-SIGNATURE", "x-nc-signature", "x-signature");
 
 const fn names(shown: &'static str, first: &'static str, alias: &'static str) -> FieldNames {
     (shown, HeaderName::from_static(first), HeaderName::from_static(alias))
