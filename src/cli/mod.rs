@@ -7,6 +7,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+mod captured;
+mod explain;
+mod given;
+mod sign;
+
 use crate::config::ConfigFault;
 use crate::reload;
 use crate::server::{self, StartError};
@@ -14,6 +19,9 @@ use crate::upstream::Pools;
 
 /// `EX_CONFIG` of sysexits.h: systemd and scripts tell it from a crash.
 const EXIT_CONFIG: u8 = 78;
+
+/// What clap ends with, too.
+const EXIT_USAGE: u8 = 2;
 
 /// An edge gateway: admits, limits, caches and wraps what services answer.
 #[derive(Debug, Parser)]
@@ -35,6 +43,11 @@ enum Command {
         #[command(flatten)]
         files: Files,
     },
+    /// Signs a request as a client does, and prints what is signed and the signature.
+    Sign(Box<sign::Arguments>),
+    /// Says which part of a signed request differs from what its client signed; exits 0 when the
+    /// signature holds, 1 when it does not.
+    ExplainSignature(Box<explain::Arguments>),
 }
 
 /// What a configuration is read from.
@@ -54,6 +67,8 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { files } => start(&files),
         Command::Check { files } => check(&files),
+        Command::Sign(arguments) => sign::run(*arguments),
+        Command::ExplainSignature(arguments) => explain::run(*arguments),
     }
 }
 
@@ -84,6 +99,20 @@ fn check(files: &Files) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(faults) => report(&faults),
+    }
+}
+
+/// Prints what a command found and ends with its code, or says what is wrong with its arguments.
+fn end(found: Result<(String, ExitCode), String>) -> ExitCode {
+    match found {
+        Ok((text, code)) => {
+            say(&mut io::stdout(), &text);
+            code
+        }
+        Err(problem) => {
+            say(&mut io::stderr(), &format!("farmgate: {problem}"));
+            ExitCode::from(EXIT_USAGE)
+        }
     }
 }
 

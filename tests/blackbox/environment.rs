@@ -47,7 +47,7 @@ async fn operators_env_file_gives_secrets_addresses_and_limits() {
                     server:\n  worker_threads: ${THREADS:-1}\n  drain_timeout: ${UNSET:-}";
     let launcher = with_env_file(&env, conf(sections, &[route]));
     let gw = launcher.pool("service", "peers:\n  - address: ${SERVICE}\n").start().await;
-    let token = jwt(&format!("$(&;x)*#[^-_=+%{JWT_SECRET}"), &claims(json!({})));
+    let token = jwt(format!("$(&;x)*#[^-_=+%{JWT_SECRET}"), &claims(json!({})));
     gw.get("/a").bearer(&token).send().await.expect_status(200);
     gw.get("/a").bearer(&token).send().await.expect_status(200);
     gw.get("/a").bearer(&token).send().await.expect_status(429);

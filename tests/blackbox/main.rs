@@ -29,5 +29,6 @@ mod quotas;
 mod refusals;
 mod reload;
 mod shutdown;
+mod signing;
 mod tls;
 mod warmth;
