@@ -27,10 +27,9 @@ use crate::proxy::edge::Edge;
 use crate::proxy::fill::Filler;
 use crate::reload::{self, Reloader};
 use crate::snapshot::{Listener, Live, Snapshot};
-use crate::state::State;
+use crate::state::{Outliving, State};
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::prewarm::Warmer;
-use crate::upstream::Pools;
 
 /// Bytes that are gathered before they are written: head and body of a usual answer leave in one
 /// system call, where Pingora's 1,460 would make two.
@@ -83,12 +82,12 @@ pub enum StartError {
 ///
 /// Why it does not start.
 pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
-    let pools = Arc::new(Pools::default());
+    let outliving = Outliving::default();
     let environment = reload::environment(env_file).map_err(StartError::Config)?;
-    let snapshot = reload::check(file, &environment, &pools, 1).map_err(StartError::Config)?;
+    let snapshot = reload::check(file, &environment, &outliving, 1).map_err(StartError::Config)?;
     drop(environment);
     probe_addresses(&snapshot)?;
-    let state = State::new(&snapshot.restart, pools, Now::read())?;
+    let state = State::new(&snapshot.restart, outliving, Now::read())?;
     let live: Live = Arc::new(ArcSwap::from_pointee(snapshot));
     let first = live.load_full();
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&first));

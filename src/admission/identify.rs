@@ -96,7 +96,7 @@ impl Witness for Asking<'_> {
         token: &[u8],
         now: Now,
     ) -> Result<Arc<Token>, TokenError> {
-        self.state.tokens.verify(verifier, token, now).await
+        self.state.tokens.verify(verifier, token, now, |_| false).await
     }
 
     async fn api_key(
@@ -174,7 +174,7 @@ fn authorize(identified: &Identified, arrival: &Arrival<'_>) -> Result<(), Box<R
     let route = &identified.route;
     let refuse = |refusal| Err(Box::new(Refused::by(route, refusal)));
     if route.integration
-        && identified.verified.token.as_ref().is_some_and(|token| !token.has_scope_claim)
+        && identified.verified.token.as_ref().is_some_and(|token| !token.has_scope_claim())
     {
         return refuse(Refusal::TokenClaimMissing("scope"));
     }

@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::snapshot::fixture::snapshot;
-    use crate::upstream::Pools;
+    use crate::state::Outliving;
 
     /// SHA-256 of `secret`.
     const CONFIG: &str = "
@@ -210,7 +210,7 @@ routes:
         fn new() -> Self {
             let snapshot = snapshot(CONFIG);
             let now = Now::read();
-            let state = State::new(&snapshot.restart, Arc::new(Pools::default()), now).unwrap();
+            let state = State::new(&snapshot.restart, Outliving::default(), now).unwrap();
             Self { snapshot, state, now }
         }
 

@@ -3,10 +3,14 @@
 //! No variant carries a token, a key, a secret or an expected signature, so every `Display` and
 //! `Debug` here may be logged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::nonce::NonceError;
 use crate::refusal::Refusal;
+
+/// When an issuer whose keys were never fetched is worth another try.
+const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a request was not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +65,10 @@ impl AuthError {
                     | SignatureError::BadBase64 { .. }
                     | SignatureError::Skew { .. }
             ),
-            Self::Token(error) => {
-                !matches!(error, TokenError::Expired | TokenError::NotYetValid(_))
-            }
+            Self::Token(error) => !matches!(
+                error,
+                TokenError::Expired | TokenError::NotYetValid(_) | TokenError::KeysUnavailable
+            ),
         }
     }
 }
@@ -83,6 +88,9 @@ impl From<&AuthError> for Refusal {
             AuthError::Missing => Self::CredentialMissing,
             AuthError::BearerMalformed | AuthError::BearerRepeated => Self::CredentialMalformed,
             AuthError::Token(TokenError::NoSubject) => Self::TokenWithoutSubject,
+            AuthError::Token(TokenError::KeysUnavailable) => {
+                Self::StateUnavailable { retry_after: KEYS_RETRY_AFTER }
+            }
             AuthError::Token(token) => Self::TokenInvalid(token.sentence()),
             AuthError::Key(_) => Self::KeyInvalid,
             AuthError::Signature(signature) => Self::SignatureInvalid(signature.code()),
@@ -108,15 +116,24 @@ pub enum TokenError {
     /// It is not three base64url parts with a JSON header and claims of the right types.
     #[error("it cannot be decoded")]
     Undecodable,
-    /// Its header names another algorithm than the pinned one.
-    #[error("its algorithm is not the pinned one")]
+    /// Its header names another algorithm than the pinned ones, or one that its key is not for.
+    #[error("its algorithm is not a pinned one")]
     Algorithm,
+    /// Its header names a key that the issuer does not have, as far as is known.
+    #[error("its key is not known")]
+    UnknownKey,
+    /// The issuer's keys were never fetched, so nothing can be said about it.
+    #[error("the keys of its issuer could not be fetched yet")]
+    KeysUnavailable,
     /// Its signature is not the issuer's.
     #[error("its signature does not hold")]
     Signature,
     /// Its header has a field that would bring its own key, encoding or rules.
     #[error("its header field \"{0}\" is not allowed")]
     HeaderField(&'static str),
+    /// It lacks a claim that the rule wants.
+    #[error("it has no \"{0}\"")]
+    NoClaim(Arc<str>),
     /// It is valid only from later on.
     #[error("its claim \"{0}\" lies in the future")]
     NotYetValid(&'static str),
@@ -147,6 +164,9 @@ pub enum TokenError {
     /// It speaks for a name that cannot be logged or counted by.
     #[error("its claim \"{0}\" is too long or has control characters")]
     Name(&'static str),
+    /// It was withdrawn.
+    #[error("it is revoked")]
+    Revoked,
 }
 
 impl TokenError {
@@ -157,8 +177,11 @@ impl TokenError {
             Self::TooLong { .. }
             | Self::Undecodable
             | Self::Algorithm
+            | Self::UnknownKey
+            | Self::KeysUnavailable
             | Self::Signature
             | Self::HeaderField(_)
+            | Self::NoClaim(_)
             | Self::NotYetValid(_)
             | Self::Issuer
             | Self::Audience
@@ -169,6 +192,7 @@ impl TokenError {
             Self::NoType => "Token has no type",
             Self::WrongType => "Token has wrong type",
             Self::NoSubject => "Token contained no recognizable user identification",
+            Self::Revoked => "Token is blacklisted",
         }
     }
 }

@@ -34,6 +34,33 @@ pub enum RuleError {
         /// The least length.
         bytes_min: usize,
     },
+    /// There is no issuer to believe, or more than anybody has.
+    #[error("there are {count} token issuers; name 1 to {count_max}")]
+    IssuerCount {
+        /// How many there are.
+        count: usize,
+        /// The most there may be.
+        count_max: usize,
+    },
+    /// Among several issuers one has no name to tell its tokens by.
+    #[error(
+        "of several token issuers each needs its \"issuer\"; write what its tokens have as iss"
+    )]
+    IssuerUnnamed,
+    /// Two rules are for the same issuer.
+    #[error("the token issuer \"{issuer}\" is there twice; join the two")]
+    IssuerRepeated {
+        /// Its name.
+        issuer: String,
+    },
+    /// An issuer's rule does not hold together.
+    #[error("the token issuer \"{issuer}\" {fault}")]
+    Issuer {
+        /// Its name.
+        issuer: String,
+        /// What is wrong with its rule.
+        fault: IssuerFault,
+    },
     /// A client's secret is empty.
     #[error("the client \"{client}\" has an empty secret; write a random one")]
     SecretEmpty {
@@ -91,6 +118,38 @@ pub enum RuleError {
         seconds: u64,
         /// The longest it may be.
         seconds_max: u64,
+    },
+}
+
+/// What is wrong with the rule of one token issuer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssuerFault {
+    /// Its name cannot be logged or counted by.
+    #[error("has an empty or long name, or one with control characters")]
+    Name,
+    /// It may not sign at all.
+    #[error("has no algorithm; list those that it signs with")]
+    NoAlgorithm,
+    /// Its public key could be taken for a shared secret.
+    #[error("mixes HS* with other algorithms; list one kind, and make an issuer of each")]
+    AlgorithmsMixed,
+    /// None of its keys is for any of its algorithms.
+    #[error("has no key for any of its algorithms; give one, or list the algorithm of the key")]
+    NoKey,
+    /// It has more keys than would be tried.
+    #[error("has more than {count_max} keys without a \"kid\"; keep those of the last rotation")]
+    KeysTooMany {
+        /// The most there may be.
+        count_max: usize,
+    },
+    /// A shared secret would have to be published.
+    #[error("signs with HS* and has a key set to fetch; a shared secret cannot be published")]
+    SecretFetched,
+    /// More claims are asked for than a token needs.
+    #[error("asks for more than {count_max} claims by name; ask for fewer")]
+    ClaimsTooMany {
+        /// The most there may be.
+        count_max: usize,
     },
 }
 

@@ -15,7 +15,7 @@ mod sign;
 use crate::config::ConfigFault;
 use crate::reload;
 use crate::server::{self, StartError};
-use crate::upstream::Pools;
+use crate::state::Outliving;
 
 /// `EX_CONFIG` of sysexits.h: systemd and scripts tell it from a crash.
 const EXIT_CONFIG: u8 = 78;
@@ -88,7 +88,7 @@ fn start(files: &Files) -> ExitCode {
 fn check(files: &Files) -> ExitCode {
     let config = &files.config;
     let checked = reload::environment(files.env_file.as_deref())
-        .and_then(|environment| reload::check(config, &environment, &Pools::default(), 1));
+        .and_then(|environment| reload::check(config, &environment, &Outliving::default(), 1));
     match checked {
         Ok(snapshot) => {
             for warning in &snapshot.warnings {

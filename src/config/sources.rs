@@ -27,6 +27,8 @@ pub struct Sources {
     pub secrets: BTreeMap<String, Secret>,
     /// URLs that may hold a password, by the path of their reference in `gateway.yaml`.
     pub urls: BTreeMap<String, String>,
+    /// What stands in further files, by the path of their name in `gateway.yaml`.
+    pub files: BTreeMap<String, Vec<u8>>,
     /// What is wrong and does not keep the rest from serving.
     pub warnings: Vec<ConfigFault>,
     /// Addresses by pool and number of the peer.

@@ -1,6 +1,8 @@
 //! What does the configuration keep elsewhere: secrets, and URLs that may hold one?
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::config::gateway::GatewayConfig;
@@ -10,6 +12,9 @@ use crate::config::{ConfigFault, Environment};
 
 /// Where the operator's clients once stood.
 const LEGACY_CLIENTS: &str = "NEXTCLOUD_HMAC_CLIENTS_JSON";
+
+/// The longest of the further files: a bundle of certificates.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What was fetched, by the path of its reference.
 pub(super) struct Kept<'a> {
@@ -21,6 +26,8 @@ pub(super) struct Kept<'a> {
     pub(super) secrets: BTreeMap<String, Secret>,
     /// URLs.
     pub(super) urls: BTreeMap<String, String>,
+    /// Further files.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
     /// What could not be fetched and does not keep the rest from serving.
     pub(super) warnings: Vec<ConfigFault>,
 }
@@ -28,8 +35,8 @@ pub(super) struct Kept<'a> {
 impl<'a> Kept<'a> {
     /// Nothing yet.
     pub(super) fn new(base: &'a Path, environment: &'a Environment) -> Self {
-        let (secrets, urls, warnings) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { base, environment, secrets, urls, warnings }
+        let (secrets, urls, files) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { base, environment, secrets, urls, files, warnings: Vec::new() }
     }
 
     /// Fetches everything that the configuration refers to. The secret of one signing client may be
@@ -41,6 +48,9 @@ impl<'a> Kept<'a> {
                 let path = format!("auth.jwt[{index}].keys[{number}]");
                 self.secret(gateway, path, key, faults);
             }
+            if let Some(file) = issuer.jwks.as_ref().and_then(|jwks| jwks.ca_file.as_ref()) {
+                self.file(gateway, format!("auth.jwt[{index}].jwks.ca_file"), file, faults);
+            }
         }
         if let Some(internal) = &auth.internal {
             self.secret(gateway, "auth.internal.secret".into(), &internal.secret, faults);
@@ -51,6 +61,9 @@ impl<'a> Kept<'a> {
         }
         if let Some(redis) = &gateway.value.state.redis {
             self.url(gateway, "state.redis.url", &redis.url, faults);
+            if let Some(file) = &redis.ca_file {
+                self.file(gateway, "state.redis.ca_file".into(), file, faults);
+            }
         }
         let mut warnings = Vec::new();
         for (index, client) in auth.hmac.iter().flat_map(|hmac| &hmac.clients).enumerate() {
@@ -105,6 +118,30 @@ impl<'a> Kept<'a> {
                 self.urls.insert(path.to_owned(), url);
             }
             Err(problem) => gateway.report(faults, path, problem),
+        }
+    }
+
+    fn file(
+        &mut self,
+        gateway: &Source<GatewayConfig>,
+        path: String,
+        file: &Path,
+        faults: &mut Vec<ConfigFault>,
+    ) {
+        let file = self.base.join(file);
+        let mut bytes = Vec::new();
+        let read = File::open(&file)
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+        let shown = file.display();
+        match read {
+            Ok(length) if length as u64 > FILE_BYTES_MAX => {
+                let problem = format!("{shown} has more than {FILE_BYTES_MAX} bytes; shorten it");
+                gateway.report(faults, &path, problem);
+            }
+            Ok(_) => {
+                self.files.insert(path, bytes);
+            }
+            Err(error) => gateway.report(faults, &path, format!("cannot read {shown}: {error}")),
         }
     }
 }

@@ -22,9 +22,8 @@ use crate::config::pool::PoolConfig;
 use crate::config::sources::{Source, Sources};
 use crate::config::{ConfigFault, Document, Environment};
 use crate::snapshot::{self, Live, RestartOnly, Snapshot};
-use crate::state::State;
+use crate::state::{Outliving, State};
 use crate::tls;
-use crate::upstream::Pools;
 
 /// Most pool files in `upstreams/`.
 const POOL_FILES_MAX: usize = 256;
@@ -95,7 +94,7 @@ impl Reloader {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.live.load_full();
         let compiled = environment(self.env_file.as_deref()).and_then(|environment| {
-            check(&self.file, &environment, &self.state.pools, old.generation + 1)
+            check(&self.file, &environment, &self.state.outliving(), old.generation + 1)
         });
         let ended = match &compiled {
             Ok(new) => accepted(new, self.started_with.differences(&new.restart), now),
@@ -194,12 +193,12 @@ pub fn environment(env_file: Option<&Path>) -> Result<Environment, Vec<ConfigFau
 pub fn check(
     file: &Path,
     environment: &Environment,
-    pools: &Pools,
+    outliving: &Outliving,
     generation: u64,
 ) -> Result<Snapshot, Vec<ConfigFault>> {
     let (sources, mut faults) = load(file, environment);
     let Some(sources) = sources else { return Err(faults) };
-    match snapshot::compile(&sources, pools, generation) {
+    match snapshot::compile(&sources, &outliving.pools, &*outliving.key_sets, generation) {
         Ok(snapshot) if faults.is_empty() => {
             check_certificates(&sources, &snapshot, &mut faults);
             if faults.is_empty() { Ok(snapshot) } else { Err(faults) }
@@ -241,6 +240,7 @@ pub fn load(file: &Path, environment: &Environment) -> (Option<Sources>, Vec<Con
             broken_pools,
             secrets: kept.secrets,
             urls: kept.urls,
+            files: kept.files,
             warnings: kept.warnings,
             addresses,
         }),

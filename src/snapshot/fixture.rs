@@ -4,12 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::auth::{KeySetSource, LiveKeySet, RemoteFault, RemoteKeySet};
 use crate::config::Document;
 use crate::config::sources::{Source, Sources};
 use crate::upstream::Pools;
 
 use super::{Snapshot, compile};
+
+/// Fetches nothing.
+struct NoKeySets;
+
+impl KeySetSource for NoKeySets {
+    fn key_set(&self, _: &RemoteKeySet) -> Result<Arc<LiveKeySet>, RemoteFault> {
+        Ok(Arc::default())
+    }
+}
 
 /// Compiles a `gateway.yaml` that leads to one pool named `service`.
 ///
@@ -29,10 +40,12 @@ pub(crate) fn snapshot(gateway: &str) -> Snapshot {
         broken_pools: Vec::new(),
         secrets: BTreeMap::new(),
         urls: BTreeMap::new(),
+        files: BTreeMap::new(),
         warnings: Vec::new(),
         addresses: BTreeMap::from([(("service".to_owned(), 0), address)]),
     };
-    compile(&sources, &Pools::default(), 1).unwrap_or_else(|faults| panic!("{faults:?}"))
+    compile(&sources, &Pools::default(), &NoKeySets, 1)
+        .unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 #[track_caller]

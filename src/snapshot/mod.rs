@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::auth::KeySetSource;
 use crate::config::gateway::{ServerConfig, StatusConfig};
 use crate::config::scalar::Network;
 use crate::config::sources::Sources;
@@ -89,6 +90,8 @@ pub struct RestartOnly {
     pub principals_max: usize,
     /// Most nonces remembered.
     pub nonces_max: usize,
+    /// Most verified tokens remembered.
+    pub tokens_max: usize,
 }
 
 /// One address that takes clients.
@@ -118,6 +121,7 @@ impl RestartOnly {
             ("cache.memory", self.cache_bytes_max != new.cache_bytes_max),
             ("limits.principals_max", self.principals_max != new.principals_max),
             ("auth.hmac.nonces_max", self.nonces_max != new.nonces_max),
+            ("auth.tokens_remembered_max", self.tokens_max != new.tokens_max),
         ];
         compared.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
@@ -154,12 +158,13 @@ impl Snapshot {
 pub fn compile(
     sources: &Sources,
     pools: &Pools,
+    key_sets: &dyn KeySetSource,
     generation: u64,
 ) -> Result<Snapshot, Vec<ConfigFault>> {
     let mut faults = Vec::new();
     let config = &sources.gateway.value;
     let mut warnings = sources.warnings.clone();
-    let identity = identity::compile(sources, &mut faults, &mut warnings);
+    let identity = identity::compile(sources, key_sets, &mut faults, &mut warnings);
     let pools = pools::compile(sources, pools, &mut faults);
     let limits = limits::compile(sources, &mut faults);
     let parts = routes::Parts {
@@ -237,6 +242,7 @@ fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly
         cache_bytes_max: config.cache.memory.bytes(),
         principals_max: config.limits.principals_max,
         nonces_max: config.auth.hmac.as_ref().map_or(1, |hmac| hmac.nonces_max),
+        tokens_max: config.auth.tokens_remembered_max,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What outlives a reload: everything that counts, remembers or keeps.
 
+pub mod key_sets;
 pub mod keys;
 pub mod nonces;
 pub mod quotas;
@@ -18,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::ratelimit::{Buckets, Shield};
 use crate::snapshot::{RestartOnly, Snapshot};
 use crate::upstream::Pools;
+use key_sets::KeySets;
 use keys::Keys;
 use nonces::Nonces;
 use quotas::Quotas;
@@ -39,6 +41,8 @@ pub struct State {
     pub nonces: Nonces,
     /// API keys beyond the configuration.
     pub keys: Keys,
+    /// Issuers' keys.
+    pub key_sets: Arc<KeySets>,
     /// Verified tokens.
     pub tokens: Tokens,
     /// What is known of the pools.
@@ -47,17 +51,30 @@ pub struct State {
     ready: AtomicBool,
 }
 
+/// What is needed to compile a configuration and outlives it: found again by the next one.
+#[derive(Clone, Debug, Default)]
+pub struct Outliving {
+    /// What is known of the pools.
+    pub pools: Arc<Pools>,
+    /// Issuers' keys.
+    pub key_sets: Arc<KeySets>,
+}
+
 impl State {
     /// Empty stores of the sizes that the first configuration asks for.
     ///
     /// # Errors
     ///
     /// When the metrics cannot be registered, which a test rules out.
-    pub fn new(sizes: &RestartOnly, pools: Arc<Pools>, now: Now) -> prometheus::Result<Arc<Self>> {
+    pub fn new(
+        sizes: &RestartOnly,
+        Outliving { pools, key_sets }: Outliving,
+        now: Now,
+    ) -> prometheus::Result<Arc<Self>> {
         let metrics = Metrics::new()?;
         let bytes_max = sizes.cache_bytes_max;
         metrics.cache.bytes_max.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
-        let principals_max = NonZeroUsize::new(sizes.principals_max).unwrap_or(NonZeroUsize::MIN);
+        let principals_max = at_least_one(sizes.principals_max);
         Ok(Arc::new(Self {
             metrics,
             store: Box::leak(Box::new(Store::new(bytes_max))),
@@ -66,10 +83,17 @@ impl State {
             shield: Shield::new(),
             nonces: Nonces(NonceMemory::new(sizes.nonces_max)),
             keys: Keys,
-            tokens: Tokens,
+            tokens: Tokens::new(at_least_one(sizes.tokens_max), key_sets.clone()),
+            key_sets,
             pools,
             ready: AtomicBool::new(false),
         }))
+    }
+
+    /// What a new configuration finds again.
+    #[must_use]
+    pub fn outliving(&self) -> Outliving {
+        Outliving { pools: self.pools.clone(), key_sets: self.key_sets.clone() }
     }
 
     /// Whether the process reports ready.
@@ -105,4 +129,8 @@ impl State {
         let counted = self.metrics.cache.evictions.get();
         self.metrics.cache.evictions.inc_by(self.store.evictions().saturating_sub(counted));
     }
+}
+
+fn at_least_one(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }

@@ -141,8 +141,7 @@ const TRIED_TOO: [(&str, &str); 16] = [
 
 #[test]
 fn every_key_is_tried_by_a_test_that_exists() {
-    let keys: BTreeSet<String> =
-        CONFIG_FILES.iter().flat_map(|file| keys_of(file)).collect();
+    let keys: BTreeSet<String> = CONFIG_FILES.iter().flat_map(|file| keys_of(file)).collect();
     let tried: BTreeSet<String> =
         TRIED.iter().chain(&TRIED_TOO).map(|(key, _)| (*key).to_owned()).collect();
     let untried: Vec<_> = keys.difference(&tried).collect();

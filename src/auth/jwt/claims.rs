@@ -1,82 +1,164 @@
-//! What a bearer token says, and for whom it speaks.
+//! What does a token say, and for whom does it speak?
 
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 use super::super::error::TokenError;
-use super::super::principal::{Principal, Scheme, scopes};
+use super::super::principal::{Principal, Scheme, Scopes, scopes};
+use super::strict::{self, Object};
 
-/// The longest client id or subject of a token, in bytes.
+/// The longest client id, subject or token id, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
-/// The claims that the gateway reads. A claim of another type, or there twice, fails the decoding.
-#[derive(Deserialize)]
+/// The claims of a token: those that the gateway reads, and all by name.
+#[derive(Debug)]
 pub(super) struct Claims {
-    pub(super) exp: Option<Number>,
-    pub(super) nbf: Option<Number>,
-    pub(super) iat: Option<Number>,
-    pub(super) iss: Option<String>,
-    pub(super) aud: Option<Audience>,
-    pub(super) jti: Option<String>,
-    pub(super) token_type: Option<String>,
+    read: Read,
+    all: Object,
+}
+
+/// A claim of another type than here fails the decoding.
+#[derive(Debug, Deserialize)]
+struct Read {
+    exp: Option<Number>,
+    nbf: Option<Number>,
+    iat: Option<Number>,
+    iss: Option<String>,
+    aud: Option<Texts>,
+    jti: Option<String>,
+    token_type: Option<String>,
     client_id: Option<String>,
     sub: Option<String>,
     user_id: Option<UserId>,
     scope: Option<String>,
+    scp: Option<Texts>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Audience {
+enum Texts {
     One(String),
     Several(Vec<String>),
 }
 
-impl Audience {
-    /// Whether the audience is, or has in its list, the one that is wanted.
-    pub(super) fn names(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(name) => name == wanted,
-            Self::Several(names) => names.iter().any(|name| name == wanted),
-        }
-    }
-}
-
 /// The issuer writes user ids as text; older tokens have them as a number.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum UserId {
     Number(i64),
     Text(String),
 }
 
+/// For whom a token speaks, by the names of its claims.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub(super) sub: Option<Arc<str>>,
+    pub(super) user_id: Option<Arc<str>>,
+    /// `sub`, else `user_id`.
+    pub(super) subject: Arc<str>,
+    pub(super) client_id: Option<Arc<str>>,
+    pub(super) jti: Option<Arc<str>>,
+}
+
 impl Claims {
-    /// A token must speak for somebody (`sub`, else `user_id`); it is counted by its client where
-    /// it names one.
-    pub(super) fn principal(self) -> Result<Principal, TokenError> {
-        let user = self.user_id.map(|id| match id {
+    pub(super) fn read(text: &[u8]) -> Result<Self, TokenError> {
+        let all = Value::Object(strict::object(text).ok_or(TokenError::Undecodable)?);
+        let read = Read::deserialize(&all).map_err(|_| TokenError::Undecodable)?;
+        match all {
+            Value::Object(all) => Ok(Self { read, all }),
+            _ => Err(TokenError::Undecodable),
+        }
+    }
+
+    pub(super) fn expires_at(&self) -> Option<i64> {
+        seconds(self.read.exp.as_ref())
+    }
+
+    pub(super) fn not_before(&self) -> Option<i64> {
+        seconds(self.read.nbf.as_ref())
+    }
+
+    pub(super) fn issued_at(&self) -> Option<i64> {
+        seconds(self.read.iat.as_ref())
+    }
+
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.read.iss.as_deref()
+    }
+
+    /// Whether the audience is, or has in its list, the one that is wanted.
+    pub(super) fn is_for(&self, wanted: &str) -> bool {
+        match &self.read.aud {
+            None => false,
+            Some(Texts::One(name)) => name == wanted,
+            Some(Texts::Several(names)) => names.iter().any(|name| name == wanted),
+        }
+    }
+
+    pub(super) fn has_id(&self) -> bool {
+        self.read.jti.is_some()
+    }
+
+    pub(super) fn token_type(&self) -> Option<&str> {
+        self.read.token_type.as_deref()
+    }
+
+    /// The `scope` text as it stands; `None` also where it is `null`.
+    pub(super) fn scope(&self) -> Option<&str> {
+        self.read.scope.as_deref()
+    }
+
+    /// Whether the claim is there; `null` counts as absent, as for PyJWT.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// A token must speak for somebody. That comes before any fault of the other names.
+    pub(super) fn names(&self) -> Result<Names, TokenError> {
+        let user = self.read.user_id.as_ref().map(|id| match id {
             UserId::Number(number) => number.to_string(),
-            UserId::Text(text) => text,
+            UserId::Text(text) => text.clone(),
         });
-        let subject = match name("sub", self.sub)? {
-            Some(subject) => Some(subject),
-            None => name("user_id", user)?,
-        };
-        let subject = subject.ok_or(TokenError::NoSubject)?;
-        let client = name("client_id", self.client_id)?;
-        Ok(Principal {
+        let sub = name("sub", self.read.sub.as_deref())?;
+        let user_id = name("user_id", user.as_deref())?;
+        let subject = sub.clone().or_else(|| user_id.clone()).ok_or(TokenError::NoSubject)?;
+        let client_id = name("client_id", self.read.client_id.as_deref())?;
+        let jti = name("jti", self.read.jti.as_deref())?;
+        Ok(Names { sub, user_id, subject, client_id, jti })
+    }
+
+    /// `scope` is the text of RFC 8693; some issuers write `scp` in its place, as text or as list.
+    /// `scope` alone counts where both are there.
+    fn scopes(&self) -> Scopes {
+        match (&self.read.scope, &self.read.scp) {
+            (Some(text), _) | (None, Some(Texts::One(text))) => scopes(text),
+            (None, Some(Texts::Several(words))) => {
+                words.iter().map(|w| w.as_str().into()).collect()
+            }
+            (None, None) => Scopes::default(),
+        }
+    }
+
+    /// Whoever the token speaks for is counted by its client where it names one. `realm` keeps
+    /// apart the names of different issuers, who may each know a "42".
+    pub(super) fn principal(&self, names: &Names, realm: Option<&str>) -> Principal {
+        let id = names.client_id.as_ref().unwrap_or(&names.subject);
+        Principal {
             scheme: Scheme::Jwt,
-            id: client.unwrap_or_else(|| Arc::clone(&subject)),
-            subject: Some(subject),
-            scopes: scopes(self.scope.as_deref().unwrap_or_default()),
-        })
+            id: match realm {
+                None => Arc::clone(id),
+                Some(realm) => format!("{id}@{realm}").into(),
+            },
+            subject: Some(Arc::clone(&names.subject)),
+            scopes: self.scopes(),
+        }
     }
 }
 
 /// An empty name is as good as none; a name that would spoil a log line or a key is refused.
-fn name(claim: &'static str, text: Option<String>) -> Result<Option<Arc<str>>, TokenError> {
+fn name(claim: &'static str, text: Option<&str>) -> Result<Option<Arc<str>>, TokenError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     if text.len() > NAME_BYTES_MAX || text.chars().any(char::is_control) {
         return Err(TokenError::Name(claim));
@@ -86,7 +168,7 @@ fn name(claim: &'static str, text: Option<String>) -> Result<Option<Arc<str>>, T
 
 /// A NumericDate (RFC 7519, section 2) as whole seconds: a fraction is cut off as PyJWT does, and
 /// what lies outside of `i64` is taken to its end.
-pub(super) fn seconds(date: Option<&Number>) -> Option<i64> {
+fn seconds(date: Option<&Number>) -> Option<i64> {
     let date = date?;
     date.as_i64().or_else(|| {
         // `as` saturates, and cutting off the fraction is meant.

@@ -79,7 +79,10 @@ mod tests {
         let Ok(url) = "redis://:hidden@127.0.0.1:6379/0".parse::<UrlRef>() else {
             panic!("this is a URL");
         };
-        assert_eq!(url.resolve(Path::new(""), &Environment::default()), Ok("redis://:hidden@127.0.0.1:6379/0".to_owned()));
+        assert_eq!(
+            url.resolve(Path::new(""), &Environment::default()),
+            Ok("redis://:hidden@127.0.0.1:6379/0".to_owned())
+        );
         assert!(!format!("{url:?}").contains("hidden"));
         assert!("env:REDIS_URL".parse::<UrlRef>().is_ok());
     }

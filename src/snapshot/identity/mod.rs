@@ -1,15 +1,16 @@
 //! Compiles `auth`: the verifiers that routes share, and what the gateway signs with.
 
+mod jwt;
+
 use std::sync::Arc;
 
 use crate::auth::{
-    ApiKeyRule, ApiKeyTable, ClientRule, ClientSecret, JwtRule, JwtVerifier, KeyDigest,
-    SharedSecret, SignatureRule, SignatureVerifier, SigningKey, Verifiers, clients_from_json,
+    ApiKeyRule, ApiKeyTable, ClientRule, ClientSecret, KeyDigest, KeySetSource, SharedSecret,
+    SignatureRule, SignatureVerifier, SigningKey, Verifiers, clients_from_json,
 };
 use crate::config::ConfigFault;
 use crate::config::identity::{
-    AlgorithmConfig, ApiKeysConfig, HmacClientConfig, HmacConfig, InternalConfig, JwtConfig,
-    TokenConfig,
+    AlgorithmConfig, ApiKeysConfig, HmacClientConfig, HmacConfig, InternalConfig, TokenConfig,
 };
 use crate::config::sources::Sources;
 use crate::endpoint::TokenRule;
@@ -29,13 +30,14 @@ pub(super) struct Identity {
 /// Builds the verifiers, or reports what is wrong with them.
 pub(super) fn compile(
     sources: &Sources,
+    key_sets: &dyn KeySetSource,
     faults: &mut Vec<ConfigFault>,
     warnings: &mut Vec<ConfigFault>,
 ) -> Identity {
     let auth = &sources.gateway.value.auth;
     Identity {
         verifiers: Verifiers {
-            jwt: jwt(sources, &auth.jwt, faults),
+            jwt: jwt::compile(sources, key_sets, faults),
             api_keys: api_keys(sources, &auth.api_keys, faults),
             signature: auth
                 .hmac
@@ -44,31 +46,6 @@ pub(super) fn compile(
         },
         tokens: auth.token.as_ref().and_then(|config| tokens(sources, config, faults)),
         internal: auth.internal.as_ref().and_then(|config| internal(sources, config, faults)),
-    }
-}
-
-fn jwt(
-    sources: &Sources,
-    configs: &[JwtConfig],
-    faults: &mut Vec<ConfigFault>,
-) -> Option<Arc<JwtVerifier>> {
-    let config = configs.first()?;
-    // A secret that could not be read is reported where it was read.
-    let secret = sources.secrets.get("auth.jwt[0].keys[0]")?;
-    let rule = JwtRule {
-        secret: SharedSecret::new(secret.as_bytes()),
-        issuer: config.issuer.clone(),
-        audience: config.audience.clone(),
-        token_type: config.token_type.clone(),
-        jti_required: config.jti_required,
-        leeway: config.leeway.duration(),
-    };
-    match JwtVerifier::new(rule) {
-        Ok(verifier) => Some(Arc::new(verifier)),
-        Err(error) => {
-            sources.gateway.report(faults, "auth.jwt", error.to_string());
-            None
-        }
     }
 }
 
