@@ -44,10 +44,12 @@ async fn scrapes_are_answered_while_500_requests_are_stuck() {
 #[tokio::test]
 async fn every_series_and_refusal_code_is_exposed() {
     let route = "{name: warm, path_prefix: /, pool: service, cache: kept, auth: {anonymous: true}, \
-                 prewarm: {every: 1m, host: a.example, targets: [/x]}}";
-    let sections = "cache: {policies: {kept: {fresh: 1h, share: everyone}}}";
+                 quotas: [one], prewarm: {every: 1m, host: a.example, targets: [/x]}}";
+    let sections = "cache: {policies: {kept: {fresh: 1h, share: everyone}}}\n\
+                    limits: {quotas: {one: 1/hour}}";
     let (_origin, gw) = serve(sections, &[route]).await;
     gw.get("/y").send().await.expect_status(200);
+    gw.get("/y").send().await.expect_status(429);
     // A request is counted after its answer has left.
     wait_for_metric(&gw, "farmgate_requests_total", &[], |requests| requests >= 1.0).await;
     let text = gw.admin_get("/metrics").send().await.expect_status(200).text();

@@ -50,8 +50,11 @@ fn rule(
         (None, false) => KeySource::Static(keys(sources, index, &algorithms, faults)?),
         (Some(jwks), true) => fetched(sources, index, jwks, key_sets, faults)?,
         (None, true) => {
-            let problem = "nothing verifies the issuer's tokens; add `keys`, or its `jwks`";
-            sources.gateway.report(faults, &path("keys"), problem);
+            let document = &sources.gateway.document;
+            if document.is_whole(&path("keys")) && document.is_whole(&path("jwks")) {
+                let problem = "nothing verifies the issuer's tokens; add `keys`, or its `jwks`";
+                sources.gateway.report(faults, &path("keys"), problem);
+            }
             return None;
         }
         (Some(_), false) => {
