@@ -138,3 +138,211 @@ impl Tokens {
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use std::time::Duration;
+
+    use futures::future::{join, join_all};
+    use harness::{Answer, Origin};
+    use serde_json::json;
+
+    use super::super::key_sets::fixture::{
+        TIME, jwks, now, seconds_later, token, token_with, verifier,
+    };
+    use super::*;
+    use crate::auth::{KeySet, KeySetSource, LiveKeySet, RemoteKeySet};
+
+    fn live(kids: &[&str]) -> Arc<LiveKeySet> {
+        let live = LiveKeySet::new();
+        live.publish(KeySet::parse(jwks(kids).as_bytes()).unwrap());
+        Arc::new(live)
+    }
+
+    fn memory(tokens_max: usize) -> Tokens {
+        Tokens::new(NonZeroUsize::new(tokens_max).unwrap(), Arc::new(KeySets::new()))
+    }
+
+    fn nobody(_: &Token) -> bool {
+        false
+    }
+
+    fn counts(tokens: &Tokens) -> (u64, u64, usize) {
+        (tokens.hits(), tokens.misses(), tokens.entries())
+    }
+
+    #[tokio::test]
+    async fn a_verified_token_is_remembered() {
+        let (tokens, verifier) = (memory(100), verifier(&live(&["a"])));
+        let token = token("a");
+        for _ in 0..3 {
+            let found = tokens.verify(&verifier, token.as_bytes(), now(), nobody).await.unwrap();
+            assert_eq!(found.principal.quota_key(), "jwt:42");
+        }
+        assert_eq!(counts(&tokens), (2, 1, 1));
+        let copy = tokens.verify(&verifier, token.as_bytes(), now(), nobody).await.unwrap();
+        let same = tokens.verify(&verifier, token.as_bytes(), now(), nobody).await.unwrap();
+        assert!(Arc::ptr_eq(&copy, &same), "no claim is read again");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_hold_is_never_remembered() {
+        let (tokens, verifier) = (memory(100), verifier(&live(&["a"])));
+        let expired = token_with("a", &json!({ "sub": "42", "exp": TIME }));
+        for bad in [expired.as_str(), "a.b.c", "", &token("a")[1..], &"A".repeat(9_000)] {
+            for _ in 0..2 {
+                let outcome = tokens.verify(&verifier, bad.as_bytes(), now(), nobody).await;
+                assert!(outcome.is_err(), "{bad}");
+            }
+        }
+        assert_eq!(counts(&tokens), (0, 10, 0));
+    }
+
+    #[tokio::test]
+    async fn a_long_token_is_verified_each_time() {
+        let (tokens, verifier) = (memory(100), verifier(&live(&["a"])));
+        let padding = "p".repeat(REMEMBERED_BYTES_MAX);
+        let long = token_with("a", &json!({ "sub": "42", "exp": TIME + 1, "padding": padding }));
+        for _ in 0..2 {
+            assert!(tokens.verify(&verifier, long.as_bytes(), now(), nobody).await.is_ok());
+        }
+        assert_eq!(counts(&tokens), (0, 2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_remembered_token_expires_to_the_second() {
+        let (tokens, verifier) = (memory(100), verifier(&live(&["a"])));
+        let token = token("a");
+        for (seconds, outcome) in [
+            (0, Ok(())),
+            (299, Ok(())),
+            (300, Err(TokenError::Expired)),
+            (301, Err(TokenError::Expired)),
+        ] {
+            let now = seconds_later(seconds);
+            let found = tokens.verify(&verifier, token.as_bytes(), now, nobody).await.map(drop);
+            assert_eq!(found, outcome, "after {seconds} s");
+        }
+        assert_eq!(counts(&tokens), (1, 3, 0), "it was forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_revoked_token_is_refused_at_once_and_again() {
+        let (tokens, verifier) = (memory(100), verifier(&live(&["a"])));
+        let token = token("a");
+        let revoked = |token: &Token| token.jti.as_deref() == Some("one");
+        let verify = |is_revoked: fn(&Token) -> bool| {
+            tokens.verify(&verifier, token.as_bytes(), now(), is_revoked)
+        };
+        assert_eq!(verify(revoked).await.unwrap_err(), TokenError::Revoked);
+        assert_eq!(tokens.entries(), 0, "on a miss it is not remembered");
+        assert!(verify(nobody).await.is_ok());
+        assert_eq!(verify(revoked).await.unwrap_err(), TokenError::Revoked);
+        assert_eq!(counts(&tokens), (1, 2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_remembered_token_dies_with_its_key() {
+        let (tokens, live) = (memory(100), live(&["a", "b"]));
+        let verifier = verifier(&live);
+        let (gone, kept) = (token("a"), token("b"));
+        for token in [&gone, &kept] {
+            assert!(tokens.verify(&verifier, token.as_bytes(), now(), nobody).await.is_ok());
+        }
+        live.publish(KeySet::parse(jwks(&["b", "c"]).as_bytes()).unwrap());
+        let refused = tokens.verify(&verifier, gone.as_bytes(), now(), nobody).await.unwrap_err();
+        assert_eq!(refused, TokenError::UnknownKey);
+        assert!(tokens.verify(&verifier, kept.as_bytes(), now(), nobody).await.is_ok());
+        assert_eq!(counts(&tokens), (1, 3, 1));
+    }
+
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
+        let (tokens, verifier) = (memory(32), verifier(&live(&["a"])));
+        for user in 0..80 {
+            let token = token_with("a", &json!({ "sub": user.to_string(), "exp": TIME + 1 }));
+            assert!(tokens.verify(&verifier, token.as_bytes(), now(), nobody).await.is_ok());
+        }
+        assert!(tokens.entries() <= 32, "{}", tokens.entries());
+    }
+
+    const PATH: &str = "/jwks";
+
+    /// A server with a set of keys, a memory of tokens that asks it, and its verifier.
+    async fn published(answers: Vec<Answer>) -> (Origin, Tokens, JwtVerifier) {
+        let origin = Origin::start().await;
+        origin.script(PATH, answers);
+        let url = format!("http://{}{PATH}", origin.address());
+        let timeout = Duration::from_secs(20);
+        let sets = Arc::new(KeySets::new());
+        let live = sets.key_set(&RemoteKeySet { timeout, ..RemoteKeySet::at(url) }).unwrap();
+        let tokens = Tokens::new(NonZeroUsize::new(100).unwrap(), sets);
+        (origin, tokens, verifier(&live))
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_an_unknown_key_share_one_fetch() {
+        let answers = vec![Answer::json(jwks(&["a"])), Answer::json(jwks(&["a", "b"])).hold()];
+        let (origin, tokens, verifier) = published(answers).await;
+        let (old, new) = (token("a"), token("b"));
+        assert!(tokens.verify(&verifier, old.as_bytes(), now(), nobody).await.is_ok());
+        assert_eq!(origin.calls(PATH), 1);
+
+        let later = seconds_later(30);
+        let waiting = (0..50).map(|_| tokens.verify(&verifier, new.as_bytes(), later, nobody));
+        let released = async {
+            origin.wait_for_calls(PATH, 2).await;
+            // A token whose key is known does not wait with the others.
+            assert!(tokens.verify(&verifier, old.as_bytes(), later, nobody).await.is_ok());
+            origin.release(PATH);
+        };
+        let (found, ()) = join(join_all(waiting), released).await;
+        assert!(found.iter().all(Result::is_ok));
+        assert_eq!((origin.calls(PATH), found.len()), (2, 50));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_stays_unknown_is_fetched_once_in_a_cooldown() {
+        let (origin, tokens, verifier) = published(vec![Answer::json(jwks(&["a"]))]).await;
+        let start = now();
+        for (seconds, calls) in [(0, 1), (1, 1), (29, 1), (30, 2), (31, 2)] {
+            let now = start.plus(Duration::from_secs(seconds));
+            for kid in ["x", "../a", ""] {
+                let token = token(kid);
+                let outcome = tokens.verify(&verifier, token.as_bytes(), now, nobody).await;
+                assert_eq!(outcome.unwrap_err(), TokenError::UnknownKey, "{kid}");
+            }
+            assert_eq!(origin.calls(PATH), calls, "after {seconds} s");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_any_keys_nothing_can_be_said() {
+        let answers = vec![Answer::status(503), Answer::reset(), Answer::json(jwks(&["a"]))];
+        let (origin, tokens, verifier) = published(answers).await;
+        let token = token("a");
+        let start = now();
+        // 1 s after the first failure and 2 s after the second one it is tried again.
+        for (millis, calls, holds) in
+            [(0, 1, false), (999, 1, false), (1_000, 2, false), (2_999, 2, false), (3_000, 3, true)]
+        {
+            let now = start.plus(Duration::from_millis(millis));
+            let outcome = tokens.verify(&verifier, token.as_bytes(), now, nobody).await.map(drop);
+            let wanted = if holds { Ok(()) } else { Err(TokenError::KeysUnavailable) };
+            assert_eq!((outcome, origin.calls(PATH)), (wanted, calls), "after {millis} ms");
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_of_a_server_that_fails_serve_on() {
+        let answers = vec![Answer::json(jwks(&["a"])), Answer::status(500)];
+        let (origin, tokens, verifier) = published(answers).await;
+        assert!(tokens.verify(&verifier, token("a").as_bytes(), now(), nobody).await.is_ok());
+        let later = seconds_later(60);
+        let unknown = tokens.verify(&verifier, token("b").as_bytes(), later, nobody).await;
+        assert_eq!((unknown.unwrap_err(), origin.calls(PATH)), (TokenError::UnknownKey, 2));
+        let fresh = token_with("a", &json!({ "sub": "7", "exp": TIME + 90 }));
+        assert!(tokens.verify(&verifier, fresh.as_bytes(), later, nobody).await.is_ok());
+    }
+}

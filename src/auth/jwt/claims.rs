@@ -13,14 +13,13 @@ use super::strict::{self, Object};
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
 /// The claims of a token: those that the gateway reads, and all by name.
-#[derive(Debug)]
 pub(super) struct Claims {
     read: Read,
     all: Object,
 }
 
 /// A claim of another type than here fails the decoding.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Read {
     exp: Option<Number>,
     nbf: Option<Number>,
@@ -36,7 +35,7 @@ struct Read {
     scp: Option<Texts>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Texts {
     One(String),
@@ -44,7 +43,7 @@ enum Texts {
 }
 
 /// The issuer writes user ids as text; older tokens have them as a number.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum UserId {
     Number(i64),
@@ -52,7 +51,6 @@ enum UserId {
 }
 
 /// For whom a token speaks, by the names of its claims.
-#[derive(Clone, Debug)]
 pub(super) struct Names {
     pub(super) sub: Option<Arc<str>>,
     pub(super) user_id: Option<Arc<str>>,

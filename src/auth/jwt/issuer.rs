@@ -1,8 +1,8 @@
 //! What must a token of this issuer fulfil, and does it?
 //!
 //! The order of the checks is PyJWT's (required claims, `iat`, `nbf`, `exp`, `iss`, `aud`), then
-//! SimpleJWT's (`exp` present, `jti`, `token_type`). With the boundary of each comparison it decides
-//! which sentence a token with several faults gets, and clients know those sentences.
+//! SimpleJWT's (`exp` present, `jti`, `token_type`). With the boundary of each comparison that
+//! decides which sentence a token with several faults gets, and clients know those sentences.
 
 use std::time::Duration;
 

@@ -108,8 +108,8 @@ pub fn static_keys(
     }
 }
 
-/// The keys of one issuer as they are now. Whoever fetches them publishes them here; verifiers look
-/// here, each time. The set is replaced whole and never taken away.
+/// The keys of one issuer as they are now. Whoever fetches them publishes them here; verifiers
+/// look here, each time. The set is replaced whole and never taken away.
 #[derive(Debug, Default)]
 pub struct LiveKeySet(ArcSwapOption<KeySet>);
 
@@ -141,9 +141,9 @@ pub enum KeySource {
     Set(Arc<LiveKeySet>),
 }
 
-/// The keys that may have signed a token. A fetched set has names, and a token's name must be one of
-/// them exactly: only so is an unknown name worth a fetch. A configured key without a name serves
-/// tokens of any name, because there the name never chose.
+/// The keys that may have signed a token. A fetched set has names, and a token's name must be one
+/// of them exactly: only so is an unknown name worth a fetch. A configured key without a name
+/// serves tokens of any name, because there the name never chose.
 pub(super) fn candidates<'a>(
     keys: &'a [VerifyingKey],
     is_fetched: bool,

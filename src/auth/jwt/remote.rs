@@ -129,7 +129,7 @@ pub enum RemoteFault {
         count_max: usize,
     },
     /// The HTTP client could not be built.
-    #[error("the client for key sets cannot be set up: {0}; is ca-certificates installed?")]
+    #[error("TLS for the key set cannot be set up: {0}; check its authorities and the system's")]
     Client(String),
 }
 

@@ -146,9 +146,9 @@ impl Entry {
                 desk.history.failures = desk.history.failures.saturating_add(1);
                 let (key_set, failures) = (self.remote.shown(), desk.history.failures);
                 if before.is_some() {
-                    tracing::warn!(key_set, %fault, failures, "keys not refreshed, the old ones serve");
+                    tracing::warn!(key_set, %fault, failures, "old keys serve, none fetched");
                 } else {
-                    tracing::error!(key_set, %fault, failures, "no keys yet, tokens are refused");
+                    tracing::error!(key_set, %fault, failures, "no keys, tokens refused");
                 }
             }
         }

@@ -8,6 +8,8 @@
 mod cadence;
 mod entry;
 mod fetch;
+#[cfg(test)]
+pub(super) mod fixture;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

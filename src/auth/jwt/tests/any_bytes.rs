@@ -84,8 +84,9 @@ proptest! {
         keys in prop::collection::vec(any_json(), 0..4),
         bytes in prop::collection::vec(any::<u8>(), 0..300),
     ) {
-        let read = [KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()), KeySet::parse(&bytes)];
-        prop_assert!(read.iter().all(Result::is_err));
+        let document = json!({ "keys": keys }).to_string();
+        prop_assert!(KeySet::parse(document.as_bytes()).is_err());
+        prop_assert!(KeySet::parse(&bytes).is_err());
         prop_assert!(static_keys(&bytes, &[TokenAlgorithm::Rs256]).is_err());
     }
 }

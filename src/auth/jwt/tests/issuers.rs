@@ -195,3 +195,13 @@ fn p256_point() -> (String, String) {
     let (x, y) = der[der.len() - 64..].split_at(32);
     (encoded(x), encoded(y))
 }
+
+#[test]
+fn a_presented_token_is_never_printed() {
+    let token = token_of(TokenAlgorithm::Hs256);
+    let verifier = verifier(rule());
+    let shown = format!("{:?}", verifier.read(token.as_bytes()).unwrap());
+    assert!(token.split('.').all(|part| !shown.contains(part)), "{shown}");
+    let found = format!("{:?}", verifier.verify(token.as_bytes(), now()).unwrap());
+    assert!(token.split('.').all(|part| !found.contains(part)), "{found}");
+}
