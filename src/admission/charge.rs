@@ -2,15 +2,17 @@
 //!
 //! The one place where a 429 by quota is decided. A request that is refused is not charged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Arrival, Identified, Refused};
 use crate::auth::{Principal, Token};
+use crate::clock::Now;
 use crate::ratelimit::{Remaining, RetryAfter};
 use crate::refusal::Refusal;
 use crate::route::{Limit, Route, network_key};
 use crate::state::State;
-use crate::state::quotas::{Charge, Limited};
+use crate::state::quotas::{Charge, Limited, Quotas};
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -77,6 +79,10 @@ pub async fn charge(
 
 /// Gives charges back, as if their request had never been made.
 pub async fn refund(state: &State, charged: Vec<Charged>) {
+    give_back(&state.quotas, charged).await;
+}
+
+async fn give_back(quotas: &Quotas, charged: Vec<Charged>) {
     if charged.is_empty() {
         return;
     }
@@ -85,26 +91,42 @@ pub async fn refund(state: &State, charged: Vec<Charged>) {
         names.push((limit, who));
         remaining.push(left);
     }
-    state.quotas.refund(&charges(&names), remaining).await;
+    quotas.refund(&charges(&names), remaining).await;
 }
 
-/// Counts a credential that does not hold against its address.
-///
-/// # Errors
-///
-/// [`RetryAfter`] when the address had too many.
-pub(super) async fn failure(
-    state: &State,
-    limit: &Arc<Limit>,
-    arrival: &Arrival<'_>,
-) -> Result<(), RetryAfter> {
-    let counted = [(limit.clone(), network_key(arrival.client))];
-    match state.quotas.charge(&charges(&counted), arrival.now).await {
-        Ok(_) | Err(Limited::Unavailable { .. }) => Ok(()),
-        Err(Limited::Exceeded { retry_after, .. }) => {
-            state.metrics.auth.failures_limited.inc();
-            Err(retry_after)
-        }
+/// A credential that does not hold, counted against its address.
+pub(super) struct Failure {
+    quotas: Arc<Quotas>,
+    charged: Option<Charged>,
+}
+
+impl Failure {
+    /// Counts one. Where failures cannot be counted, none is.
+    ///
+    /// # Errors
+    ///
+    /// [`RetryAfter`] when the address had too many.
+    pub(super) async fn take(
+        state: &State,
+        limit: &Arc<Limit>,
+        client: IpAddr,
+        now: Now,
+    ) -> Result<Option<Self>, RetryAfter> {
+        let counted = [(limit.clone(), network_key(client))];
+        let taken = match state.quotas.charge(&charges(&counted), now).await {
+            Ok(taken) => taken,
+            Err(Limited::Unavailable { .. }) => return Ok(None),
+            Err(Limited::Exceeded { retry_after, .. }) => return Err(retry_after),
+        };
+        let quotas = state.quotas.clone();
+        let charged = counted.into_iter().zip(taken).next();
+        let charged = charged.map(|((limit, who), remaining)| Charged { limit, who, remaining });
+        Ok(Some(Self { quotas, charged }))
+    }
+
+    /// Nothing failed after all.
+    pub(super) async fn give_back(self) {
+        give_back(&self.quotas, self.charged.into_iter().collect()).await;
     }
 }
 

@@ -2,17 +2,21 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::charge::Failure;
 use super::{Arrival, Located, Refused};
 use crate::auth::{
     ApiKeyTable, AuthError, JwtVerifier, KeyError, Principal, Scheme, Token, TokenError, Verified,
     Witness,
 };
 use crate::clock::Now;
+use crate::ratelimit::RetryAfter;
 use crate::refusal::Refusal;
 use crate::route::{Limit, Route};
 use crate::snapshot::Snapshot;
 use crate::state::State;
+use crate::state::keys::{FailureGuard, FailureToken};
 
 /// A request whose caller is known and may do what it asks.
 #[derive(Debug)]
@@ -73,7 +77,7 @@ async fn verify(
     arrival: &Arrival<'_>,
     failures: Option<&Arc<Limit>>,
 ) -> Result<Verified, AuthError> {
-    let witness = Asking { state, failures, client: arrival.client };
+    let witness = Asking { state, failures, client: arrival.client, now: arrival.now };
     let verified =
         route.authenticator.authenticate(&witness, arrival.head, arrival.body, arrival.now).await?;
     if let Some(nonce) = &verified.nonce {
@@ -87,6 +91,7 @@ struct Asking<'a> {
     state: &'a State,
     failures: Option<&'a Arc<Limit>>,
     client: IpAddr,
+    now: Now,
 }
 
 impl Witness for Asking<'_> {
@@ -105,7 +110,26 @@ impl Witness for Asking<'_> {
         key: &[u8],
         now: Now,
     ) -> Result<Principal, KeyError> {
-        self.state.keys.verify(table, key, now).await
+        self.state.keys.verify(Some(table), key, &self, now).await
+    }
+}
+
+/// A wrong key costs its address a failure, which is taken before the key can cost anything.
+impl FailureGuard for &Asking<'_> {
+    type Token = Option<Failure>;
+
+    async fn reserve(&self) -> Result<Self::Token, Duration> {
+        let Some(limit) = self.failures else { return Ok(None) };
+        let taken = Failure::take(self.state, limit, self.client, self.now).await;
+        taken.map_err(|RetryAfter(retry_after)| retry_after)
+    }
+}
+
+impl FailureToken for Option<Failure> {
+    async fn give_back(self) {
+        if let Some(failure) = self {
+            failure.give_back().await;
+        }
     }
 }
 
@@ -121,9 +145,18 @@ async fn refuse(
 ) -> Box<Refused> {
     note(state, arrival, error);
     let reason = Some(error.to_string().into());
-    if let Some(limit) = failures.filter(|_| error.is_failure())
-        && let Err(retry_after) = super::charge::failure(state, limit, arrival).await
-    {
+    let stopped = match (error, failures) {
+        (AuthError::Key(KeyError::TooManyFailures { retry_after }), Some(limit)) => {
+            Some((limit, RetryAfter(*retry_after)))
+        }
+        (error, Some(limit)) if error.is_failure() => {
+            let taken = Failure::take(state, limit, arrival.client, arrival.now).await;
+            taken.err().map(|retry_after| (limit, retry_after))
+        }
+        _ => None,
+    };
+    if let Some((limit, retry_after)) = stopped {
+        state.metrics.auth.failures_limited.inc();
         let refusal = Refusal::FailuresLimited { retry_after: retry_after.0 };
         let limited = Some((limit.clone(), retry_after));
         return Box::new(Refused { limited, reason, ..Refused::by(route, refusal) });

@@ -14,7 +14,8 @@ use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
 use super::error::KeyError;
-use super::principal::{Principal, Scheme, Scopes, scopes};
+use super::key_record::KeyRecord;
+use super::principal::{Principal, scopes};
 use super::rule::{RuleError, check_id};
 use crate::clock::Now;
 
@@ -44,6 +45,18 @@ impl KeyDigest {
         hex::decode_to_slice(text, &mut digest).map_err(|_| RuleError::DigestMalformed)?;
         Ok(Self(digest))
     }
+
+    /// A digest as it was stored.
+    #[must_use]
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest as it is stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for KeyDigest {
@@ -57,6 +70,8 @@ impl fmt::Debug for KeyDigest {
 pub struct ApiKeyRule {
     /// The name that the key's calls are counted and logged by.
     pub id: String,
+    /// The user it belongs to, whose id its calls are made for.
+    pub user: Option<String>,
     /// What is stored of the key.
     pub digest: KeyDigest,
     /// What the key may do, split on commas and spaces.
@@ -67,18 +82,10 @@ pub struct ApiKeyRule {
     pub revoked: bool,
 }
 
-#[derive(Debug)]
-struct Entry {
-    id: Arc<str>,
-    scopes: Scopes,
-    expires_at: Option<i64>,
-    revoked: bool,
-}
-
 /// All API keys of a configuration.
 #[derive(Debug, Default)]
 pub struct ApiKeyTable {
-    by_digest: HashMap<KeyDigest, Entry>,
+    by_digest: HashMap<KeyDigest, KeyRecord>,
 }
 
 impl ApiKeyTable {
@@ -86,23 +93,28 @@ impl ApiKeyTable {
     ///
     /// # Errors
     ///
-    /// [`RuleError`] for an id that is malformed or repeated, or a key that two ids share.
+    /// [`RuleError`] for an id or a user that is malformed, an id that is repeated, or a key that
+    /// two ids share.
     pub fn new(rules: impl IntoIterator<Item = ApiKeyRule>) -> Result<Self, RuleError> {
-        let mut by_digest: HashMap<KeyDigest, Entry> = HashMap::new();
+        let mut by_digest: HashMap<KeyDigest, KeyRecord> = HashMap::new();
         let mut ids = HashSet::new();
         for rule in rules {
             check_id(&rule.id)?;
+            rule.user.as_deref().map_or(Ok(()), check_id)?;
             let id: Arc<str> = rule.id.into();
             if !ids.insert(Arc::clone(&id)) {
                 return Err(RuleError::IdRepeated { id: id.to_string() });
             }
-            let entry = Entry {
+            let record = KeyRecord {
                 id: Arc::clone(&id),
+                name: Arc::clone(&id),
+                user: rule.user.map(Arc::from),
                 scopes: scopes(&rule.scopes),
                 expires_at: rule.expires_at,
                 revoked: rule.revoked,
+                owner_active: true,
             };
-            if let Some(earlier) = by_digest.insert(rule.digest, entry) {
+            if let Some(earlier) = by_digest.insert(rule.digest, record) {
                 let (first, second) = (earlier.id.to_string(), id.to_string());
                 return Err(RuleError::KeyRepeated { first, second });
             }
@@ -116,23 +128,30 @@ impl ApiKeyTable {
     ///
     /// [`KeyError`] with what is wrong with it.
     pub fn verify(&self, key: &[u8], now: Now) -> Result<Principal, KeyError> {
-        if key.len() > KEY_BYTES_MAX || !key.iter().all(u8::is_ascii_graphic) {
-            return Err(KeyError::Malformed);
-        }
-        let entry = self.by_digest.get(&KeyDigest::of(key)).ok_or(KeyError::Unknown)?;
-        if entry.revoked {
-            return Err(KeyError::Revoked { id: entry.id.to_string() });
-        }
-        if entry.expires_at.is_some_and(|at| now.unix_seconds() >= at) {
-            return Err(KeyError::Expired { id: entry.id.to_string() });
-        }
-        Ok(Principal {
-            scheme: Scheme::ApiKey,
-            id: Arc::clone(&entry.id),
-            subject: None,
-            scopes: Arc::clone(&entry.scopes),
-        })
+        check_form(key)?;
+        self.verify_digest(&KeyDigest::of(key), now)
     }
+
+    /// Looks up one key of good form by its digest.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] with what is wrong with it.
+    pub fn verify_digest(&self, digest: &KeyDigest, now: Now) -> Result<Principal, KeyError> {
+        self.by_digest.get(digest).ok_or(KeyError::Unknown)?.principal(now)
+    }
+}
+
+/// Whether a text can be a key at all: printable ASCII of a sensible length.
+///
+/// # Errors
+///
+/// [`KeyError::Malformed`] when it cannot.
+pub fn check_form(key: &[u8]) -> Result<(), KeyError> {
+    if key.len() > KEY_BYTES_MAX || !key.iter().all(u8::is_ascii_graphic) {
+        return Err(KeyError::Malformed);
+    }
+    Ok(())
 }
 
 /// Finds the API key of a request. An empty field is no credential; several fields are refused,
@@ -161,6 +180,7 @@ mod tests {
     fn rule(id: &str, key: &str) -> ApiKeyRule {
         ApiKeyRule {
             id: id.into(),
+            user: None,
             digest: KeyDigest::of(key.as_bytes()),
             scopes: "read".into(),
             expires_at: None,
@@ -178,6 +198,13 @@ mod tests {
         let caller = table.verify(b"wk_live_b", at(1)).unwrap();
         assert_eq!(caller.quota_key(), "api_key:nc");
         assert!(caller.has_scope("read") && !caller.has_scope("rea"));
+    }
+
+    #[test]
+    fn a_key_with_a_user_speaks_for_it() {
+        let owned = ApiKeyRule { user: Some("42".into()), ..rule("k6", "wk_live_a") };
+        let caller = ApiKeyTable::new([owned]).unwrap().verify(b"wk_live_a", at(1)).unwrap();
+        assert_eq!((caller.subject.as_deref(), &*caller.id), (Some("42"), "k6"));
     }
 
     #[test]
@@ -224,5 +251,7 @@ mod tests {
         let shared = ApiKeyTable::new([rule("a", "1"), rule("b", "1")]).unwrap_err();
         assert_eq!(shared, RuleError::KeyRepeated { first: "a".into(), second: "b".into() });
         assert!(matches!(ApiKeyTable::new([rule("a b", "1")]), Err(RuleError::IdMalformed { .. })));
+        let user = ApiKeyRule { user: Some("a\n".into()), ..rule("a", "1") };
+        assert!(matches!(ApiKeyTable::new([user]), Err(RuleError::IdMalformed { .. })));
     }
 }

@@ -55,7 +55,8 @@ impl AuthError {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::BearerMalformed | Self::BearerRepeated => true,
-            Self::Key(error) => error.is_failure(),
+            // Whoever verifies a key counts its failures, before they can cost anything.
+            Self::Key(_) => false,
             Self::Missing | Self::NonceMemoryFull { .. } | Self::NoncesUnavailable { .. } => false,
             Self::Signature(error) => !matches!(
                 error,
@@ -92,7 +93,21 @@ impl From<&AuthError> for Refusal {
                 Self::StateUnavailable { retry_after: KEYS_RETRY_AFTER }
             }
             AuthError::Token(token) => Self::TokenInvalid(token.sentence()),
-            AuthError::Key(_) => Self::KeyInvalid,
+            AuthError::Key(key) => match key {
+                KeyError::OwnerInactive { .. } => Self::KeyOwnerInactive,
+                KeyError::TooManyFailures { retry_after } => {
+                    Self::FailuresLimited { retry_after: *retry_after }
+                }
+                KeyError::Busy { retry_after } => Self::Overloaded { retry_after: *retry_after },
+                KeyError::Unavailable { retry_after } => {
+                    Self::StateUnavailable { retry_after: *retry_after }
+                }
+                KeyError::Repeated
+                | KeyError::Malformed
+                | KeyError::Unknown
+                | KeyError::Revoked { .. }
+                | KeyError::Expired { .. } => Self::KeyInvalid,
+            },
             AuthError::Signature(signature) => Self::SignatureInvalid(signature.code()),
             AuthError::NonceMemoryFull { retry_after } => {
                 Self::Overloaded { retry_after: *retry_after }
@@ -197,7 +212,8 @@ impl TokenError {
     }
 }
 
-/// Why an API key does not hold. The client cannot tell these apart.
+/// Why an API key does not hold. The client cannot tell apart those that only say so; the rest
+/// are [`KeyError::OwnerInactive`] and the three that tell it to come back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There are several `X-API-Key` fields, so it is not clear which one is meant.
@@ -221,11 +237,47 @@ pub enum KeyError {
         /// The key's configured id.
         id: String,
     },
+    /// The key holds, but its user may no longer sign in.
+    #[error("the user of the key \"{id}\" is inactive or deleted")]
+    OwnerInactive {
+        /// The key's id.
+        id: String,
+    },
+    /// The client sent too many bad keys; this one was not looked at.
+    #[error("its client sent too many bad keys")]
+    TooManyFailures {
+        /// How long until it may try again.
+        retry_after: Duration,
+    },
+    /// As many keys as may wait for their slow hash are waiting.
+    #[error("too many keys wait to be hashed")]
+    Busy {
+        /// How long until it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The database cannot be asked, and nothing is remembered of the key.
+    #[error("the database of keys cannot be asked")]
+    Unavailable {
+        /// How long until it is worth trying again.
+        retry_after: Duration,
+    },
 }
 
 impl KeyError {
-    fn is_failure(&self) -> bool {
-        true
+    /// Whether the client is to blame, so that its failures are counted; a gateway or a database
+    /// that cannot answer is not its fault.
+    #[must_use]
+    pub fn is_clients_fault(&self) -> bool {
+        match self {
+            Self::Repeated
+            | Self::Malformed
+            | Self::Unknown
+            | Self::Revoked { .. }
+            | Self::Expired { .. }
+            | Self::OwnerInactive { .. }
+            | Self::TooManyFailures { .. } => true,
+            Self::Busy { .. } | Self::Unavailable { .. } => false,
+        }
     }
 }
 

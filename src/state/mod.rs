@@ -34,7 +34,7 @@ pub struct State {
     /// Fetches under way.
     pub flights: Arc<Flights<Outcome>>,
     /// Exact counts by principal.
-    pub quotas: Quotas,
+    pub quotas: Arc<Quotas>,
     /// Estimates by address.
     pub shield: Shield,
     /// Nonces of signed requests.
@@ -79,10 +79,10 @@ impl State {
             metrics,
             store: Box::leak(Box::new(Store::new(bytes_max))),
             flights: Arc::default(),
-            quotas: Quotas::new(Buckets::new(principals_max, now)),
+            quotas: Arc::new(Quotas::new(Buckets::new(principals_max, now))),
             shield: Shield::new(),
             nonces: Nonces(NonceMemory::new(sizes.nonces_max)),
-            keys: Keys,
+            keys: Keys::none(),
             tokens: Tokens::new(at_least_one(sizes.tokens_max), key_sets.clone()),
             key_sets,
             pools,

@@ -63,6 +63,7 @@ fn api_keys(
         match KeyDigest::from_hex(&key.sha256) {
             Ok(digest) => rules.push(ApiKeyRule {
                 id: key.id.clone(),
+                user: key.user.clone(),
                 digest,
                 scopes: key.scopes.join(" "),
                 expires_at: key.expires_at.map(|moment| moment.unix_seconds()),

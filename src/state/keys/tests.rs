@@ -1,0 +1,1 @@
+//! Are keys verified, remembered and forgotten as they should be?
