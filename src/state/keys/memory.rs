@@ -168,6 +168,12 @@ impl Memory {
         }
     }
 
+    /// Forgets every key that holds.
+    #[cfg(test)]
+    pub(super) fn clear(&self) {
+        self.lock_right().clear();
+    }
+
     /// How many keys that hold are remembered.
     pub(super) fn keys(&self) -> usize {
         self.lock_right().len()

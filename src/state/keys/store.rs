@@ -283,6 +283,15 @@ impl KeyStore {
         Ok(true)
     }
 
+    /// Closes the file, so that everything stands in the file itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`] when that fails; nothing is lost then.
+    pub async fn close(self) -> Result<(), StoreError> {
+        Ok(self.open.into_inner().connection.close().await?)
+    }
+
     /// A number that changes when anybody but this store has changed the file. Where the path leads
     /// to another file by now, as after a backup was put back, that one is opened first.
     pub(super) async fn version(&self) -> Result<Version, StoreError> {
@@ -363,4 +372,178 @@ fn new_id() -> Result<String, rand::Error> {
     let digits = format!("{marked:032x}");
     let part = |from, to| digits.get(from..to).unwrap_or_default();
     Ok([part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use harness::Directory;
+    use sqlx::ConnectOptions as _;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    async fn store(directory: &Directory) -> KeyStore {
+        KeyStore::open(&directory.path().join("state/farmgate.sqlite")).await.unwrap()
+    }
+
+    fn request(name: &str) -> KeyRequest {
+        KeyRequest { name: name.into(), user: None, scope: "read".into(), expires_at: None }
+    }
+
+    #[tokio::test]
+    async fn the_file_is_made_for_its_owner_only() {
+        let directory = Directory::new();
+        let store = store(&directory).await;
+        store.create(&request("a"), Now::read()).await.unwrap();
+        for name in ["farmgate.sqlite", "farmgate.sqlite-wal", "farmgate.sqlite-shm"] {
+            let path = directory.path().join("state").join(name);
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_key_is_stored_as_its_digest_and_ends() {
+        let directory = Directory::new();
+        let store = store(&directory).await;
+        let now = Now::read();
+        let asked = KeyRequest { user: Some("7".into()), expires_at: Some(99), ..request("a") };
+        let (id, key) = store.create(&asked, now).await.unwrap();
+        let listed = store.list().await.unwrap();
+        assert_eq!(listed.len(), 1);
+        let one = &listed[0];
+        assert_eq!(
+            (one.id.as_str(), one.name.as_str(), one.user.as_deref()),
+            (&*id, "a", Some("7"))
+        );
+        assert_eq!((one.created_at, one.expires_at), (now.unix_seconds(), Some(99)));
+        assert_eq!(one.digest, key.digest().as_bytes());
+        assert!(key.expose().starts_with(&one.prefix) && key.expose().ends_with(&one.last4));
+        assert!((id.len(), &id[14..15]) == (36, "4") && "89ab".contains(&id[19..20]), "{id}");
+    }
+
+    #[tokio::test]
+    async fn a_rotation_keeps_the_id_and_ends_the_secret_before() {
+        let directory = Directory::new();
+        let store = store(&directory).await;
+        let now = Now::read();
+        let (id, first) = store.create(&request("a"), now).await.unwrap();
+        let second = store.rotate(&id, HOUR, now).await.unwrap();
+        let listed = store.list().await.unwrap();
+        let digests: Vec<&[u8]> = listed.iter().map(|one| one.digest.as_slice()).collect();
+        assert_eq!(digests, [second.digest().as_bytes(), first.digest().as_bytes()]);
+        assert!(listed.iter().all(|one| one.id == id));
+        let until = now.unix_seconds() + 3_600;
+        assert_eq!((listed[0].valid_until, listed[1].valid_until), (None, Some(until)));
+    }
+
+    #[tokio::test]
+    async fn secrets_of_a_key_are_bounded_and_an_overlap_of_zero_ends_them() {
+        let directory = Directory::new();
+        let store = store(&directory).await;
+        let now = Now::read();
+        let (id, _) = store.create(&request("a"), now).await.unwrap();
+        for _ in 1..SECRETS_PER_KEY_MAX {
+            store.rotate(&id, HOUR, now).await.unwrap();
+        }
+        let error = store.rotate(&id, HOUR, now).await.unwrap_err();
+        assert!(matches!(error, StoreError::SecretsTooMany { .. }), "{error}");
+        assert_eq!(store.list().await.unwrap().len(), SECRETS_PER_KEY_MAX);
+        store.rotate(&id, HOUR, now.plus(HOUR)).await.unwrap();
+        assert_eq!(store.list().await.unwrap().len(), 2);
+        let last = store.rotate(&id, Duration::ZERO, now).await.unwrap();
+        let listed = store.list().await.unwrap();
+        assert_eq!((listed.len(), listed[0].digest.as_slice()), (1, &last.digest().as_bytes()[..]));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_over_is_not_rotated() {
+        let directory = Directory::new();
+        let store = store(&directory).await;
+        let now = Now::read();
+        let expiring =
+            KeyRequest { expires_at: Some(now.unix_seconds() + 60), ..request("expires") };
+        let (expired, _) = store.create(&expiring, now).await.unwrap();
+        let (revoked, _) = store.create(&request("revoked"), now).await.unwrap();
+        assert!(store.revoke(&revoked, now).await.unwrap());
+        assert!(!store.revoke(&revoked, now).await.unwrap());
+        for id in [&expired, &revoked] {
+            let error = store.rotate(id, HOUR, now.plus(HOUR)).await.unwrap_err();
+            assert!(matches!(error, StoreError::Over { .. }), "{error}");
+        }
+        assert!(matches!(store.revoke("no", now).await, Err(StoreError::Unknown { .. })));
+        assert!(matches!(store.rotate("no", HOUR, now).await, Err(StoreError::Unknown { .. })));
+    }
+
+    #[tokio::test]
+    async fn keys_are_bounded_and_old_revoked_ones_make_room() {
+        let directory = Directory::new();
+        let store = store(&directory).await;
+        let now = Now::read();
+        let path = directory.path().join("state/farmgate.sqlite");
+        let mut other = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
+                    INSERT INTO api_keys (id, name, scope, created_at) SELECT i, 'x', '', 0 FROM n";
+        let count = i64::try_from(KEYS_MAX).unwrap();
+        sqlx::query(fill).bind(count).execute(&mut other).await.unwrap();
+        let error = store.create(&request("a"), now).await.unwrap_err();
+        assert!(matches!(error, StoreError::Full), "{error}");
+        assert!(store.revoke("5", now).await.unwrap());
+        assert!(store.create(&request("a"), now).await.is_err());
+        let later = now.plus(REVOKED_KEPT + HOUR);
+        store.create(&request("a"), later).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_version_changes_only_when_others_change_the_file() {
+        let directory = Directory::new();
+        let (gateway, operator) = (store(&directory).await, store(&directory).await);
+        let now = Now::read();
+        let first = gateway.version().await.unwrap();
+        let (id, _) = operator.create(&request("a"), now).await.unwrap();
+        let second = gateway.version().await.unwrap();
+        assert_ne!(first, second);
+        gateway.write_used(&[(id.clone(), 50)]).await.unwrap();
+        gateway.write_used(&[(id.clone(), 40)]).await.unwrap();
+        assert_eq!(gateway.version().await.unwrap(), second);
+        assert_eq!(operator.list().await.unwrap()[0].last_used_at, Some(50));
+        operator.revoke(&id, now).await.unwrap();
+        assert_ne!(gateway.version().await.unwrap(), second);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_put_in_its_place_is_opened() {
+        let (directory, backup) = (Directory::new(), Directory::new());
+        let (gateway, restored) = (store(&directory).await, store(&backup).await);
+        let now = Now::read();
+        let (id, _) = restored.create(&request("restored"), now).await.unwrap();
+        restored.close().await.unwrap();
+        let before = gateway.version().await.unwrap();
+        let path = |directory: &Directory| directory.path().join("state");
+        std::fs::remove_dir_all(path(&directory)).unwrap();
+        assert!(matches!(gateway.version().await, Err(StoreError::File { .. })));
+        std::fs::rename(path(&backup), path(&directory)).unwrap();
+        assert_ne!(gateway.version().await.unwrap(), before);
+        assert_eq!(gateway.list().await.unwrap()[0].id, id);
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_can_be_opened_by_many_at_once() {
+        let directory = Directory::new();
+        let stores = (0..8).map(|_| store(&directory));
+        assert_eq!(futures::future::join_all(stores).await.len(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_key_file_is_left_alone() {
+        let directory = Directory::new();
+        let path = directory.write("notes.txt", "nothing of the kind, but long enough".repeat(9));
+        assert!(KeyStore::open(&path).await.is_err());
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("nothing"));
+    }
 }

@@ -147,6 +147,8 @@ fn arguments(directory: &Path) -> Vec<String> {
     // First, or the server would read the machine's own settings.
     let mut arguments = vec!["--no-defaults".to_owned()];
     arguments.push(format!("--datadir={}", data(directory).display()));
+    // A server that starts removes what others have in a temporary folder that it shares.
+    arguments.push(format!("--tmpdir={}", directory.display()));
     arguments.push(format!("--pid-file={}", directory.join("pid").display()));
     arguments.extend(SMALL.map(str::to_owned));
     // The server refuses to run as root unless it is told to; for others this changes nothing.
