@@ -63,8 +63,9 @@ async fn every_series_and_refusal_code_is_exposed() {
     }
     // A code that never happened is there with 0, so that an alert on its rate can work.
     for code in Refusal::CODES {
-        let labels = [("code", code)];
-        assert_eq!(harness::metric(&text, "farmgate_refusals_total", &labels), Some(0.0), "{code}");
+        let (labels, happened) = ([("code", code)], f64::from(code == "quota_exceeded"));
+        let refusals = harness::metric(&text, "farmgate_refusals_total", &labels);
+        assert_eq!(refusals, Some(happened), "{code}");
     }
 }
 
