@@ -30,6 +30,14 @@ impl Now {
             .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }
 
+    /// Milliseconds since the Unix epoch; 0 for a wall clock before 1970.
+    #[must_use]
+    pub fn unix_ms(self) -> u64 {
+        self.wall
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Both clocks moved forward by `by`.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {

@@ -27,7 +27,8 @@ use crate::proxy::edge::Edge;
 use crate::proxy::fill::Filler;
 use crate::reload::{self, Reloader};
 use crate::snapshot::{Listener, Live, Snapshot};
-use crate::state::{Outliving, State};
+use crate::state::{Outliving, State, StateError};
+use crate::tasks::keeper::Keeper;
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::prewarm::Warmer;
 
@@ -71,9 +72,12 @@ pub enum StartError {
         /// Why.
         problem: String,
     },
-    /// The metrics cannot be registered.
-    #[error("the metrics cannot be registered: {0}")]
-    Metrics(#[from] prometheus::Error),
+    /// There is no runtime to start with.
+    #[error("no runtime can be started: {0}")]
+    Runtime(std::io::Error),
+    /// Something that the process keeps elsewhere cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// Runs the gateway until it is told to stop.
@@ -87,7 +91,7 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     let snapshot = reload::check(file, &environment, &outliving, 1).map_err(StartError::Config)?;
     drop(environment);
     probe_addresses(&snapshot)?;
-    let state = State::new(&snapshot.restart, outliving, Now::read())?;
+    let state = open(&snapshot, outliving)?;
     let live: Live = Arc::new(ArcSwap::from_pointee(snapshot));
     let first = live.load_full();
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&first));
@@ -122,6 +126,10 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     admin.threads = Some(1);
     server.add_service(admin);
 
+    let mut keeper = background_service("keeper", Keeper::new(state.clone()));
+    keeper.threads = Some(1);
+    server.add_service(keeper);
+
     let warmer = Warmer::new(live, filler);
     let lifecycle = Lifecycle::new(state, reloader, warmer, &first.restart);
     let mut lifecycle = background_service("lifecycle", lifecycle);
@@ -136,6 +144,13 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     drop(first);
     server.run(RunArgs::default());
     Ok(())
+}
+
+/// Opens what the process keeps elsewhere, before Pingora has a runtime.
+fn open(snapshot: &Snapshot, outliving: Outliving) -> Result<Arc<State>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Runtime)?;
+    Ok(runtime.block_on(State::open(&snapshot.restart, outliving, Now::read()))?)
 }
 
 fn server_conf(snapshot: &Snapshot) -> ServerConf {

@@ -25,7 +25,7 @@ const FUNCTION_LINES_MAX: usize = 60;
 const ARROWS_WITHIN_A_LAYER: [(&str, &str); 1] = [("state", "snapshot")];
 
 /// The files that may name Pingora, each with what it needs of it.
-const ADAPTERS: [(&str, &str); 17] = [
+const ADAPTERS: [(&str, &str); 18] = [
     ("src/admin.rs", "the HTTP server of the private listener"),
     ("src/answer.rs", "the head of an answer"),
     ("src/cache/object.rs", "the head of a stored answer"),
@@ -42,6 +42,7 @@ const ADAPTERS: [(&str, &str); 17] = [
     ("src/proxy/upstream.rs", "peers and their errors"),
     ("src/ratelimit/shield.rs", "the estimators of pingora-limits"),
     ("src/server.rs", "the composition root"),
+    ("src/tasks/keeper.rs", "a background service"),
     ("src/tasks/lifecycle.rs", "the shutdown signal"),
 ];
 

@@ -12,7 +12,7 @@ use crate::ratelimit::{Remaining, RetryAfter};
 use crate::refusal::Refusal;
 use crate::route::{Limit, Route, network_key};
 use crate::state::State;
-use crate::state::quotas::{Charge, Limited, Quotas};
+use crate::state::quotas::{Charge, Limited, QuotaError, Quotas};
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -115,8 +115,8 @@ impl Failure {
         let counted = [(limit.clone(), network_key(client))];
         let taken = match state.quotas.charge(&charges(&counted), now).await {
             Ok(taken) => taken,
-            Err(Limited::Unavailable { .. }) => return Ok(None),
-            Err(Limited::Exceeded { retry_after, .. }) => return Err(retry_after),
+            Err(QuotaError::Unavailable { .. }) => return Ok(None),
+            Err(QuotaError::Limited(limited)) => return Err(limited.retry_after),
         };
         let quotas = state.quotas.clone();
         let charged = counted.into_iter().zip(taken).next();
@@ -158,21 +158,26 @@ async fn take(
             .zip(remaining)
             .map(|((limit, who), remaining)| Charged { limit, who, remaining })
             .collect()),
-        Err(Limited::Exceeded { index, retry_after }) => {
-            let limit = counted.get(index).map(|(limit, _)| limit.clone());
-            if let Some(limit) = &limit {
+        Err(QuotaError::Limited(Limited { refused, retry_after })) => {
+            let limited = longest(&refused).and_then(|index| counted.into_iter().nth(index));
+            let limited = limited.map(|(limit, _)| (limit, retry_after));
+            if let Some((limit, _)) = &limited {
                 state.metrics.auth.quota_refusals.with_label_values(&[&limit.name]).inc();
             }
-            let limited = limit.map(|limit| (limit, retry_after));
             let refused = Refused::by(route, Refusal::QuotaExceeded { retry_after: retry_after.0 });
             Err(Box::new(Refused { limited, ..refused }))
         }
-        Err(Limited::Unavailable { retry_after }) => {
+        Err(QuotaError::Unavailable { retry_after }) => {
             let refusal = Refusal::StateUnavailable { retry_after };
             let reason = Some("quotas cannot be counted: Redis is gone".into());
             Err(Box::new(Refused { reason, ..Refused::by(route, refusal) }))
         }
     }
+}
+
+/// The place of the quota that a client has to wait for longest.
+fn longest(refused: &[(usize, RetryAfter)]) -> Option<usize> {
+    refused.iter().max_by_key(|(_, wait)| wait.0).map(|(index, _)| *index)
 }
 
 fn charges(counted: &[(Arc<Limit>, String)]) -> Vec<Charge<'_>> {

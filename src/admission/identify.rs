@@ -101,7 +101,8 @@ impl Witness for Asking<'_> {
         token: &[u8],
         now: Now,
     ) -> Result<Arc<Token>, TokenError> {
-        self.state.tokens.verify(verifier, token, now, |_| false).await
+        let is_revoked = |token: &Token| self.state.is_revoked(token);
+        self.state.tokens.verify(verifier, token, now, is_revoked).await
     }
 
     async fn api_key(

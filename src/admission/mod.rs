@@ -210,7 +210,7 @@ routes:
         fn new() -> Self {
             let snapshot = snapshot(CONFIG);
             let now = Now::read();
-            let state = State::new(&snapshot.restart, Outliving::default(), now).unwrap();
+            let state = State::in_memory(&snapshot.restart, Outliving::default(), now).unwrap();
             Self { snapshot, state, now }
         }
 

@@ -40,7 +40,7 @@ pub enum AuthError {
         retry_after: Duration,
     },
     /// The signature holds, but nobody can say whether its nonce was used before.
-    #[error("the nonce memory cannot be asked")]
+    #[error("the nonces cannot be kept; the log says whether Redis or the disk is to blame")]
     NoncesUnavailable {
         /// How long until it is worth trying again.
         retry_after: Duration,
@@ -79,6 +79,7 @@ impl From<NonceError> for AuthError {
         match error {
             NonceError::Replay => Self::Signature(SignatureError::Replay),
             NonceError::Full { retry_after } => Self::NonceMemoryFull { retry_after },
+            NonceError::Unavailable { retry_after } => Self::NoncesUnavailable { retry_after },
         }
     }
 }

@@ -42,7 +42,7 @@ pub use self::jwt::{
 pub use self::key_form::{KEY_PREFIX, KeyHint, NewKey, generate_key};
 pub use self::key_hash::{HASH_BYTES_MAX, ITERATIONS_MAX, KeyHashError, SlowHash, peppered_digest};
 pub use self::key_record::KeyRecord;
-pub use self::nonce::{NonceError, NonceMemory, UnclaimedNonce};
+pub use self::nonce::{NonceDigest, NonceError, NonceMemory, UnclaimedNonce};
 pub use self::principal::{Principal, Scheme, Scopes, scopes};
 pub use self::rule::{ID_BYTES_MAX, IssuerFault, RuleError, SharedSecret, check_id};
 pub use self::sign::SigningKey;

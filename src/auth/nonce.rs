@@ -5,7 +5,7 @@
 //! be replayed.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -17,7 +17,8 @@ const SHARDS_MAX: usize = 16;
 /// A smaller memory has fewer parts: hashes spread evenly over many entries only.
 const SHARD_ENTRIES_MIN: usize = 1024;
 
-type NonceDigest = [u8; 32];
+/// A hash of client and nonce: what is remembered, and kept on disk, in place of both.
+pub type NonceDigest = [u8; 32];
 
 /// The nonce of a request whose signature holds, not spent yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,40 @@ pub struct UnclaimedNonce {
     pub(super) client: Arc<str>,
     pub(super) nonce: Box<str>,
     pub(super) kept: Duration,
+}
+
+impl UnclaimedNonce {
+    /// The nonce of a request whose signature the caller has verified; `kept` is for how long that
+    /// signature could be used again.
+    #[must_use]
+    pub fn new(client: &str, nonce: &str, kept: Duration) -> Self {
+        Self { client: client.into(), nonce: nonce.into(), kept }
+    }
+
+    /// The id of the client that made it.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// The nonce as it was sent.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// For how long it must be remembered.
+    #[must_use]
+    pub fn kept(&self) -> Duration {
+        self.kept
+    }
+
+    /// The hash that stands for it. It is the same on every machine and in every version, because
+    /// processes share it and a restart finds it again.
+    #[must_use]
+    pub fn digest(&self) -> NonceDigest {
+        digest(&self.client, &self.nonce)
+    }
 }
 
 /// Why a nonce cannot be claimed.
@@ -37,6 +72,13 @@ pub enum NonceError {
     #[error("the nonce memory is full")]
     Full {
         /// How long until there is room again.
+        retry_after: Duration,
+    },
+    /// It cannot be made sure that it is remembered: what keeps the nonces cannot be reached or
+    /// written.
+    #[error("the nonces cannot be kept at the moment")]
+    Unavailable {
+        /// How long until another try is worth it.
         retry_after: Duration,
     },
 }
@@ -75,14 +117,11 @@ impl NonceMemory {
     /// [`NonceError::Replay`] when it was spent before, [`NonceError::Full`] when there is no room
     /// to remember it; the request must be refused in both cases.
     pub fn claim(&self, nonce: &UnclaimedNonce, now: Now) -> Result<(), NonceError> {
-        let digest = digest(&nonce.client, &nonce.nonce);
-        let part = usize::from(digest[0]) % self.shards.len();
-        // The remainder is always in range; a full answer is the safe one if it were not.
-        let Some(shard) = self.shards.get(part) else {
+        let digest = nonce.digest();
+        // There always is a shard; a full answer is the safe one if there were not.
+        let Some(mut shard) = self.shard(&digest) else {
             return Err(NonceError::Full { retry_after: nonce.kept });
         };
-        // A panic while the lock is held can at worst leave an entry that is never forgotten.
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         shard.forget_expired(now.instant);
         if shard.seen.contains(&digest) {
             return Err(NonceError::Replay);
@@ -98,6 +137,26 @@ impl NonceMemory {
         Ok(())
     }
 
+    /// Remembers a nonce that was claimed before a restart, even where there is no room: what is
+    /// not remembered could be replayed. Call it in the order of expiry.
+    pub fn restore(&self, digest: NonceDigest, expiry: Instant) {
+        let Some(mut shard) = self.shard(&digest) else { return };
+        if shard.seen.insert(digest) {
+            shard.by_expiry.push_back((expiry, digest));
+        }
+    }
+
+    /// Forgets a nonce that was just claimed, because the request is refused for another reason
+    /// and may be made again.
+    pub fn release(&self, digest: &NonceDigest) {
+        let Some(mut shard) = self.shard(digest) else { return };
+        shard.seen.remove(digest);
+        // Both must go: an entry that is left would end the life of a later claim too early.
+        if let Some(index) = shard.by_expiry.iter().rposition(|(_, kept)| kept == digest) {
+            shard.by_expiry.remove(index);
+        }
+    }
+
     /// How many nonces are remembered, counting those that are due to be forgotten.
     #[must_use]
     pub fn entries(&self) -> usize {
@@ -105,6 +164,12 @@ impl NonceMemory {
             .iter()
             .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).seen.len())
             .sum()
+    }
+
+    /// A panic while the lock is held can at worst leave an entry that is never forgotten.
+    fn shard(&self, digest: &NonceDigest) -> Option<MutexGuard<'_, Shard>> {
+        let part = usize::from(digest[0]) % self.shards.len();
+        self.shards.get(part).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -119,7 +184,7 @@ impl Shard {
 /// The client's length goes in first, so that no other pair runs together to the same bytes.
 fn digest(client: &str, nonce: &str) -> NonceDigest {
     let mut hash = Sha256::new();
-    hash.update(client.len().to_le_bytes());
+    hash.update((client.len() as u64).to_le_bytes());
     hash.update(client);
     hash.update(nonce);
     hash.finalize().into()
@@ -190,6 +255,29 @@ mod tests {
         let at = start.plus(Duration::from_secs(20));
         assert_eq!(memory.claim(&nonce("a", "1"), at), Err(NonceError::Replay));
         assert_eq!(memory.claim(&nonce("a", "2"), at), Err(NonceError::Replay));
+    }
+
+    #[test]
+    fn restored_nonces_count_although_there_is_no_room() {
+        let memory = NonceMemory::new(1);
+        let now = Now::read();
+        for value in ["1", "2"] {
+            memory.restore(nonce("a", value).digest(), now.plus(KEPT).instant);
+        }
+        assert_eq!(memory.claim(&nonce("a", "2"), now), Err(NonceError::Replay));
+        assert!(matches!(memory.claim(&nonce("a", "3"), now), Err(NonceError::Full { .. })));
+        assert_eq!(memory.claim(&nonce("a", "3"), now.plus(KEPT)), Ok(()));
+    }
+
+    #[test]
+    fn released_nonce_can_be_claimed_for_its_whole_time() {
+        let memory = NonceMemory::new(8);
+        let start = Now::read();
+        assert_eq!(memory.claim(&nonce("a", "1"), start), Ok(()));
+        memory.release(&nonce("a", "1").digest());
+        let later = start.plus(Duration::from_secs(60));
+        assert_eq!(memory.claim(&nonce("a", "1"), later), Ok(()));
+        assert_eq!(memory.claim(&nonce("a", "1"), start.plus(KEPT)), Err(NonceError::Replay));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What can be asked on the command line?
 
+pub mod tokens;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use super::Series;
 
 /// What the shared state is asked for.
-pub const SHARED_USES: [&str; 4] = ["keys", "nonces", "quotas", "revocations"];
+pub const SHARED_USES: [&str; 5] = ["memory", "nonces", "probe", "quotas", "revocations"];
 
 /// Series of credentials, of what is remembered of them, and of quotas.
 #[derive(Debug)]

@@ -52,7 +52,49 @@ pub struct Remaining {
     pub remaining: u32,
     /// How long until `remaining` grows again: when the oldest logged request leaves the window.
     pub reset_after: Duration,
-    charged_at_ns: u64,
+    receipt: Receipt,
+}
+
+/// Which log holds a charge, and under which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receipt {
+    /// A window of this process.
+    Here {
+        /// The time of the charge.
+        at_ns: u64,
+    },
+    /// A log that processes share, with the receipt that it gave.
+    Elsewhere(u64),
+    /// None: the request was let through uncounted.
+    Nowhere,
+}
+
+impl Remaining {
+    /// What is left after a charge to a log that is not of this process. Such a charge is given
+    /// back there, with the receipt that it gave.
+    pub fn elsewhere(quota: Quota, remaining: u32, reset_after: Duration, receipt: u64) -> Self {
+        let receipt = Receipt::Elsewhere(receipt);
+        Self { limit: quota.requests, remaining, reset_after, receipt }
+    }
+
+    /// What is left where nobody could count.
+    pub fn uncounted(quota: Quota) -> Self {
+        Self {
+            limit: quota.requests,
+            remaining: quota.requests,
+            reset_after: quota.period,
+            receipt: Receipt::Nowhere,
+        }
+    }
+
+    /// The receipt of a charge that was made [`elsewhere`](Self::elsewhere).
+    #[must_use]
+    pub fn receipt_elsewhere(&self) -> Option<u64> {
+        match self.receipt {
+            Receipt::Elsewhere(receipt) => Some(receipt),
+            Receipt::Here { .. } | Receipt::Nowhere => None,
+        }
+    }
 }
 
 /// The quota is used up; how long until one request is free again.
@@ -96,14 +138,14 @@ impl Window {
             limit: quota.requests,
             remaining: quota.requests - self.used,
             reset_after: left_in_window(quota, oldest_ns, at_ns),
-            charged_at_ns: at_ns,
+            receipt: Receipt::Here { at_ns },
         })
     }
 
     /// Takes a charge back, as if its request had never been made. Does nothing when the charge
-    /// has left the window by itself.
+    /// has left the window by itself, or was made elsewhere.
     pub(super) fn refund(&mut self, quota: Quota, charge: Remaining) {
-        let at_ns = charge.charged_at_ns;
+        let Receipt::Here { at_ns } = charge.receipt else { return };
         let index = self.log.partition_point(|entry| entry.latest_ns < at_ns);
         let Some(entry) = self.log.get_mut(index) else { return };
         if quota.cell(entry.latest_ns) != quota.cell(at_ns) {

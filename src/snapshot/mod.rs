@@ -8,6 +8,7 @@ mod identity;
 mod limits;
 mod pools;
 mod routes;
+mod storage;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::ratelimit::ShieldLimits;
 use crate::route::{Limit, RouteTable};
 use crate::tls::TlsFiles;
 use crate::upstream::Pools;
+
+pub use self::storage::{MysqlRule, RedisRule, StorageRule};
 
 /// The snapshot that serves now; a request takes it once, at its beginning.
 pub type Live = Arc<ArcSwap<Snapshot>>;
@@ -92,6 +95,8 @@ pub struct RestartOnly {
     pub nonces_max: usize,
     /// Most verified tokens remembered.
     pub tokens_max: usize,
+    /// What is opened at the start.
+    pub storage: StorageRule,
 }
 
 /// One address that takes clients.
@@ -113,6 +118,7 @@ impl RestartOnly {
     /// The sections of the file in which `new` differs.
     #[must_use]
     pub fn differences(&self, new: &Self) -> Vec<&'static str> {
+        let (mine, other) = (&self.storage, &new.storage);
         let compared = [
             ("listeners", self.listeners != new.listeners),
             ("admin", self.admin != new.admin),
@@ -122,6 +128,9 @@ impl RestartOnly {
             ("limits.principals_max", self.principals_max != new.principals_max),
             ("auth.hmac.nonces_max", self.nonces_max != new.nonces_max),
             ("auth.tokens_remembered_max", self.tokens_max != new.tokens_max),
+            ("state", (&mine.dir, &mine.redis) != (&other.dir, &other.redis)),
+            ("auth.api_keys.store", mine.has_key_store != other.has_key_store),
+            ("auth.api_keys.mysql", mine.mysql != other.mysql),
         ];
         compared.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
@@ -243,6 +252,7 @@ fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly
         principals_max: config.limits.principals_max,
         nonces_max: config.auth.hmac.as_ref().map_or(1, |hmac| hmac.nonces_max),
         tokens_max: config.auth.tokens_remembered_max,
+        storage: storage::compile(sources, faults),
     }
 }
 

@@ -1,28 +1,37 @@
 //! What outlives a reload: everything that counts, remembers or keeps.
 
+pub mod journal;
 pub mod key_sets;
 pub mod keys;
 pub mod nonces;
+pub mod open;
 pub mod quotas;
+pub mod redis;
+pub mod revocations;
 pub mod tokens;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::auth::NonceMemory;
+use prometheus::IntCounter;
+
+use crate::auth::Token;
 use crate::cache::flight::Flights;
 use crate::cache::outcome::Outcome;
 use crate::cache::store::Store;
 use crate::clock::Now;
 use crate::metrics::Metrics;
-use crate::ratelimit::{Buckets, Shield};
+use crate::ratelimit::Shield;
 use crate::snapshot::{RestartOnly, Snapshot};
 use crate::upstream::Pools;
 use key_sets::KeySets;
 use keys::Keys;
 use nonces::Nonces;
+use open::{OpenError, Opened};
 use quotas::Quotas;
+use redis::{Redis, Use};
+use revocations::{Issued, Revocations};
 use tokens::Tokens;
 
 /// The stores of the process.
@@ -45,6 +54,10 @@ pub struct State {
     pub key_sets: Arc<KeySets>,
     /// Verified tokens.
     pub tokens: Tokens,
+    /// Tokens that do not count any more.
+    pub revocations: Revocations,
+    /// What several gateways share.
+    pub redis: Option<Arc<Redis>>,
     /// What is known of the pools.
     pub pools: Arc<Pools>,
     /// Whether the process reports ready.
@@ -60,34 +73,90 @@ pub struct Outliving {
     pub key_sets: Arc<KeySets>,
 }
 
+/// Why the process has no state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The metrics cannot be registered.
+    #[error("the metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Something outside the process cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
 impl State {
-    /// Empty stores of the sizes that the first configuration asks for.
+    /// Empty stores of the sizes that the first configuration asks for, and everything opened that
+    /// it keeps elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened. A Redis or a database that is down is no error.
+    pub async fn open(
+        sizes: &RestartOnly,
+        outliving: Outliving,
+        now: Now,
+    ) -> Result<Arc<Self>, StateError> {
+        let opened = Opened::open(sizes, now).await?;
+        Ok(Self::with(sizes, outliving, opened)?)
+    }
+
+    /// Empty stores, nothing of which outlives the process.
     ///
     /// # Errors
     ///
     /// When the metrics cannot be registered, which a test rules out.
-    pub fn new(
+    pub fn in_memory(
+        sizes: &RestartOnly,
+        outliving: Outliving,
+        now: Now,
+    ) -> prometheus::Result<Arc<Self>> {
+        Self::with(sizes, outliving, Opened::in_memory(sizes, now))
+    }
+
+    fn with(
         sizes: &RestartOnly,
         Outliving { pools, key_sets }: Outliving,
-        now: Now,
+        opened: Opened,
     ) -> prometheus::Result<Arc<Self>> {
         let metrics = Metrics::new()?;
         let bytes_max = sizes.cache_bytes_max;
         metrics.cache.bytes_max.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
-        let principals_max = at_least_one(sizes.principals_max);
+        let tokens_max = NonZeroUsize::new(sizes.tokens_max).unwrap_or(NonZeroUsize::MIN);
         Ok(Arc::new(Self {
             metrics,
             store: Box::leak(Box::new(Store::new(bytes_max))),
             flights: Arc::default(),
-            quotas: Arc::new(Quotas::new(Buckets::new(principals_max, now))),
+            quotas: Arc::new(opened.quotas),
             shield: Shield::new(),
-            nonces: Nonces(NonceMemory::new(sizes.nonces_max)),
-            keys: Keys::none(),
-            tokens: Tokens::new(at_least_one(sizes.tokens_max), key_sets.clone()),
+            nonces: opened.nonces,
+            keys: opened.keys,
+            tokens: Tokens::new(tokens_max, key_sets.clone()),
             key_sets,
+            revocations: opened.revocations,
+            redis: opened.redis,
             pools,
             ready: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether a token was revoked.
+    #[must_use]
+    pub fn is_revoked(&self, token: &Token) -> bool {
+        self.revocations.is_revoked(&Issued {
+            id: token.jti.as_deref(),
+            subject: token.principal.subject.as_deref(),
+            client: token.client.as_deref(),
+            at: token.issued_at,
+        })
+    }
+
+    /// Waits until the shared state answers, where there is one, and knows what was revoked.
+    pub async fn until_shared(&self) {
+        if let Some(redis) = &self.redis {
+            let mut up = redis.watch();
+            let _up_or_ending = up.wait_for(|up| *up).await.is_ok();
+            self.revocations.poll(Now::read()).await;
+        }
     }
 
     /// What a new configuration finds again.
@@ -126,11 +195,38 @@ impl State {
         self.metrics.cache.bytes.set(gauge(self.store.bytes()));
         self.metrics.cache.objects.set(gauge(self.store.objects()));
         self.metrics.nonces.set(gauge(self.nonces.entries()));
-        let counted = self.metrics.cache.evictions.get();
-        self.metrics.cache.evictions.inc_by(self.store.evictions().saturating_sub(counted));
+        catch_up(&self.metrics.cache.evictions, self.store.evictions());
+        self.measure_identity();
+    }
+
+    fn measure_identity(&self) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let auth = &self.metrics.auth;
+        auth.tokens_remembered.set(gauge(self.tokens.entries()));
+        catch_up(&auth.token_lookups.with_label_values(&["hit"]), self.tokens.hits());
+        catch_up(&auth.token_lookups.with_label_values(&["miss"]), self.tokens.misses());
+        auth.keys_remembered.set(gauge(self.keys.remembered()));
+        if let Some(hashes) = self.keys.hashes() {
+            catch_up(&auth.key_hashes, hashes.finished());
+            catch_up(&auth.key_hashes_refused, hashes.refused());
+            let in_flight = i64::try_from(hashes.in_flight()).unwrap_or(i64::MAX);
+            auth.key_hashes_in_flight.set(in_flight);
+        }
+        let fetches = |result| auth.key_set_fetches.with_label_values(&[result]);
+        catch_up(&fetches("success"), self.key_sets.fetched());
+        catch_up(&fetches("failure"), self.key_sets.failed());
+        auth.revocations.set(gauge(self.revocations.entries()));
+        if let Some(redis) = &self.redis {
+            auth.shared_state_up.set(i64::from(redis.is_up()));
+            for purpose in Use::ALL {
+                let errors = auth.shared_state_errors.with_label_values(&[purpose.as_str()]);
+                catch_up(&errors, redis.errors(purpose));
+            }
+        }
     }
 }
 
-fn at_least_one(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+/// Brings a counter up to what is counted elsewhere.
+fn catch_up(counter: &IntCounter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
 }

@@ -58,8 +58,14 @@ impl Lifecycle {
         for address in &self.listeners {
             until_listening(*address).await;
         }
-        let warmed = timeout(self.ready_timeout, warm.wait_for(|warm| *warm)).await.is_ok();
-        if !warmed {
+        let (shared, warmed) = tokio::join!(
+            timeout(self.ready_timeout, self.state.until_shared()),
+            timeout(self.ready_timeout, async { warm.wait_for(|warm| *warm).await.is_ok() }),
+        );
+        if shared.is_err() {
+            tracing::warn!(timeout = ?self.ready_timeout, "ready without Redis");
+        }
+        if warmed.is_err() {
             tracing::warn!(timeout = ?self.ready_timeout, "ready before pre-warming was complete");
         }
         self.state.set_ready(true);

@@ -1,4 +1,5 @@
 //! What runs beside the requests?
 
+pub mod keeper;
 pub mod lifecycle;
 pub mod prewarm;
