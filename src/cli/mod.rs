@@ -1,5 +1,6 @@
 //! What can be asked on the command line?
 
+pub mod keys;
 pub mod tokens;
 
 use std::io::{self, Write};
