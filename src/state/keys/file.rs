@@ -6,9 +6,12 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
 
 use super::store::StoreError;
 
@@ -49,18 +52,22 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, FileId), Stor
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging();
-    let mut connection = options.connect().await.map_err(failed)?;
-    migrate(&mut connection, path).await?;
-    connection.ping().await.map_err(failed)?;
+    // A pool of one, because the migrator takes no single connection in a future that moves
+    // between threads; then that one is taken out of it.
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    let pool = pool.map_err(failed)?;
+    migrate(&pool, path).await?;
+    let connection = pool.acquire().await.map_err(failed)?.detach();
+    pool.close().await;
     let id =
         FileId::of(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
     Ok((connection, id))
 }
 
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        match MIGRATOR.run(&mut *connection).await {
+        match MIGRATOR.run(pool).await {
             Ok(()) => return Ok(()),
             // The gateway and the command line may both find an empty file.
             Err(_) if tries < MIGRATE_TRIES_MAX => tries += 1,

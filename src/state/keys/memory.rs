@@ -197,3 +197,109 @@ impl Memory {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use super::*;
+    use crate::auth::{KeyRecord, scopes};
+
+    const KEPT: Duration = Duration::from_secs(600);
+
+    fn memory(keys_max: usize, wrong_max: usize) -> Memory {
+        let [keys_max, wrong_max] = [keys_max, wrong_max].map(|max| max.try_into().unwrap());
+        Memory::new(MemorySizes { keys_max, wrong_max, kept: KEPT }).unwrap()
+    }
+
+    fn key(id: &str, until: i64) -> RememberedKey {
+        let record = KeyRecord {
+            id: id.into(),
+            name: id.into(),
+            user: None,
+            scopes: scopes("read"),
+            expires_at: None,
+            revoked: false,
+            owner_active: true,
+        };
+        RememberedKey { record, row_id: id.into(), fingerprint: [1; 32], until }
+    }
+
+    fn found(id: &str, now: Now) -> Known {
+        Ok(Arc::new(key(id, now.plus(KEPT).unix_seconds())))
+    }
+
+    #[test]
+    fn a_key_is_told_by_a_secret_of_this_memory() {
+        let (one, other) = (memory(1, 1), memory(1, 1));
+        assert_eq!(one.tag(b"key"), one.tag(b"key"));
+        assert_ne!(one.tag(b"key"), one.tag(b"kez"));
+        assert_ne!(one.tag(b"key"), other.tag(b"key"));
+    }
+
+    #[test]
+    fn both_outcomes_are_known_for_their_time() {
+        let (memory, now) = (memory(9, 9), Now::read());
+        let (right, wrong) = (memory.tag(b"right"), memory.tag(b"wrong"));
+        memory.remember(right, &found("k", now), now);
+        memory.remember(wrong, &Err(KeyError::Unknown), now);
+        let just = |kept: Duration| now.plus(kept - Duration::from_millis(1));
+        assert!(memory.known(&right, just(KEPT)).unwrap().is_ok());
+        assert!(memory.known(&right, now.plus(KEPT)).is_none());
+        assert_eq!(memory.known(&wrong, just(WRONG_KEPT)), Some(Err(KeyError::Unknown)));
+        assert_eq!(memory.known(&wrong, now.plus(WRONG_KEPT)), None);
+    }
+
+    #[test]
+    fn what_could_not_be_found_out_is_not_remembered() {
+        let (memory, now) = (memory(9, 9), Now::read());
+        let tag = memory.tag(b"key");
+        for error in
+            [KeyError::Busy { retry_after: KEPT }, KeyError::Unavailable { retry_after: KEPT }]
+        {
+            memory.remember(tag, &Err(error), now);
+            assert_eq!(memory.known(&tag, now), None);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_wrong_keys_pushes_out_no_right_one() {
+        let (memory, now) = (memory(2, 3), Now::read());
+        let tags = [0, 1, 2].map(|n| memory.tag(&[n]));
+        for tag in tags.iter().take(2) {
+            memory.remember(*tag, &found("k", now), now);
+        }
+        for n in 0..100_u32 {
+            memory.remember(memory.tag(&n.to_be_bytes()), &Err(KeyError::Unknown), now);
+        }
+        assert_eq!((memory.keys(), memory.evictions()), (2, 97));
+        let [first, second, third] = tags;
+        assert!(memory.known(&first, now).is_some());
+        memory.remember(third, &found("k", now), now);
+        assert_eq!((memory.keys(), memory.evictions()), (2, 98));
+        assert!(memory.known(&first, now).is_some() && memory.known(&second, now).is_none());
+    }
+
+    #[test]
+    fn a_key_that_was_proved_anew_is_not_forgotten_for_an_old_doubt() {
+        let (memory, now) = (memory(9, 9), Now::read());
+        let tag = memory.tag(b"key");
+        memory.remember(tag, &found("old", now), now);
+        let doubt = memory.doubts(now).pop().unwrap();
+        memory.remember(tag, &found("new", now), now);
+        assert!(!memory.forget(&doubt));
+        memory.confirm(&doubt, key("other", 0), now);
+        assert_eq!(memory.known(&tag, now), Some(found("new", now)));
+        let doubt = memory.doubts(now).pop().unwrap();
+        assert!(memory.forget(&doubt));
+        assert_eq!(memory.known(&tag, now), None);
+    }
+
+    #[test]
+    fn a_key_whose_time_is_over_is_not_asked_about() {
+        let (memory, now) = (memory(9, 9), Now::read());
+        memory.remember(memory.tag(b"key"), &found("k", now), now);
+        assert_eq!(memory.doubts(now).len(), 1);
+        assert!(memory.doubts(now.plus(KEPT)).is_empty());
+        assert_eq!(memory.keys(), 0);
+    }
+}
