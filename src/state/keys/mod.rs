@@ -16,6 +16,7 @@ mod mysql;
 mod shared;
 mod slow;
 mod store;
+mod store_error;
 mod table;
 mod watch;
 
@@ -30,7 +31,8 @@ pub use self::guard::{FailureGuard, FailureToken, Unguarded};
 pub use self::hashing::{HashPool, QueueFull};
 pub use self::mysql::DirectoryError;
 pub use self::shared::{NoSharedMemory, RememberedKey, SharedKeyMemory};
-pub use self::store::{KEYS_MAX, KeyRequest, KeyStore, SECRETS_PER_KEY_MAX, StoreError, StoredKey};
+pub use self::store::{KeyRequest, KeyStore, StoredKey};
+pub use self::store_error::{KEYS_MAX, SECRETS_PER_KEY_MAX, StoreError};
 
 use self::flight::Flights;
 use self::guard::charge;

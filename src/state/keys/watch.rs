@@ -5,7 +5,8 @@ use std::path::Path;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::store::{KeyStore, StoreError, Version};
+use super::store::{KeyStore, Version};
+use super::store_error::StoreError;
 use super::table::KeyTable;
 use crate::auth::{KeyDigest, KeyError, Principal};
 use crate::clock::Now;
