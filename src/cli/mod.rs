@@ -14,7 +14,11 @@ mod captured;
 mod explain;
 mod given;
 mod sign;
+mod stored;
 
+use self::keys::Screen;
+use self::stored::NowhereError;
+use crate::clock::Now;
 use crate::config::ConfigFault;
 use crate::reload;
 use crate::server::{self, StartError};
@@ -46,6 +50,22 @@ enum Command {
         #[command(flatten)]
         files: Files,
     },
+    /// Makes API keys, lists them, gives one a new secret, or revokes one. A running gateway knows
+    /// within a second.
+    Keys {
+        #[command(flatten)]
+        files: Files,
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
+    /// Revokes tokens before they expire, or lists what is revoked. A running gateway knows within
+    /// a second.
+    Tokens {
+        #[command(flatten)]
+        files: Files,
+        #[command(subcommand)]
+        command: tokens::TokensCommand,
+    },
     /// Signs a request as a client does, and prints what is signed and the signature.
     Sign(Box<sign::Arguments>),
     /// Says which part of a signed request differs from what its client signed; exits 0 when the
@@ -57,10 +77,10 @@ enum Command {
 #[derive(Debug, Args)]
 struct Files {
     /// The configuration file.
-    #[arg(long, default_value = "conf/gateway.yaml")]
+    #[arg(long, global = true, default_value = "conf/gateway.yaml")]
     config: PathBuf,
     /// A file of NAME=VALUE lines below the process's own variables; each reload reads it again.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH")]
     env_file: Option<PathBuf>,
 }
 
@@ -70,6 +90,8 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { files } => start(&files),
         Command::Check { files } => check(&files),
+        Command::Keys { files, command } => manage_keys(&files, &command),
+        Command::Tokens { files, command } => revoke_tokens(&files, command),
         Command::Sign(arguments) => sign::run(*arguments),
         Command::ExplainSignature(arguments) => explain::run(*arguments),
     }
@@ -124,6 +146,48 @@ fn report(faults: &[ConfigFault]) -> ExitCode {
         say(&mut io::stderr(), &fault.to_string());
     }
     say(&mut io::stderr(), &format!("{} fault(s); nothing was started", faults.len()));
+    ExitCode::from(EXIT_CONFIG)
+}
+
+fn manage_keys(files: &Files, command: &keys::KeysCommand) -> ExitCode {
+    let environment = reload::environment(files.env_file.as_deref());
+    let found = environment
+        .map_err(NowhereError::Config)
+        .and_then(|environment| stored::key_store(&files.config, &environment));
+    match found {
+        Ok(store) => {
+            let (out, err) = (&mut io::stdout(), &mut io::stderr());
+            ExitCode::from(keys::run(command, &store, Now::read(), &mut Screen { out, err }))
+        }
+        Err(nowhere) => lost(&nowhere),
+    }
+}
+
+fn revoke_tokens(files: &Files, command: tokens::TokensCommand) -> ExitCode {
+    let environment = reload::environment(files.env_file.as_deref());
+    let found = environment
+        .map_err(NowhereError::Config)
+        .and_then(|environment| stored::revocations(&files.config, &environment));
+    let places = match found {
+        Ok(places) => places,
+        Err(nowhere) => return lost(&nowhere),
+    };
+    match tokens::run(command, places, Now::read(), &mut io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&mut io::stderr(), &format!("farmgate: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn lost(nowhere: &NowhereError) -> ExitCode {
+    if let NowhereError::Config(faults) = nowhere {
+        for fault in faults {
+            say(&mut io::stderr(), &fault.to_string());
+        }
+    }
+    say(&mut io::stderr(), &format!("farmgate: {nowhere}"));
     ExitCode::from(EXIT_CONFIG)
 }
 

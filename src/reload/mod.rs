@@ -22,7 +22,7 @@ use crate::config::pool::PoolConfig;
 use crate::config::sources::{Source, Sources};
 use crate::config::{ConfigFault, Document, Environment};
 use crate::snapshot::{self, Live, RestartOnly, Snapshot};
-use crate::state::{Outliving, State};
+use crate::state::{Outliving, State, open};
 use crate::tls;
 
 /// Most pool files in `upstreams/`.
@@ -201,6 +201,7 @@ pub fn check(
     match snapshot::compile(&sources, &outliving.pools, &*outliving.key_sets, generation) {
         Ok(snapshot) if faults.is_empty() => {
             check_certificates(&sources, &snapshot, &mut faults);
+            check_storage(&sources, &snapshot, &mut faults);
             if faults.is_empty() { Ok(snapshot) } else { Err(faults) }
         }
         Ok(_) => Err(faults),
@@ -366,5 +367,18 @@ fn check_certificates(sources: &Sources, snapshot: &Snapshot, faults: &mut Vec<C
             let path = format!("listeners[{index}].tls");
             sources.gateway.report(faults, &path, error.to_string());
         }
+    }
+}
+
+/// What only whoever opens it can tell of an address.
+fn check_storage(sources: &Sources, snapshot: &Snapshot, faults: &mut Vec<ConfigFault>) {
+    let storage = &snapshot.restart.storage;
+    if let Some(Err(error)) = storage.redis.as_ref().map(open::connection) {
+        sources.gateway.report(faults, "state.redis", error.to_string());
+    }
+    if storage.mysql.as_ref().is_some_and(|mysql| !mysql.url.starts_with("mysql://")) {
+        let problem = "the address does not begin with mysql://; write \
+                       mysql://user:password@host:3306/database";
+        sources.gateway.report(faults, "auth.api_keys.mysql.url", problem);
     }
 }

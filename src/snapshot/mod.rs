@@ -216,6 +216,12 @@ pub fn compile(
     })
 }
 
+/// What a configuration keeps on this machine and shares with others, whatever else is wrong with it.
+#[must_use]
+pub fn storage_of(sources: &Sources) -> StorageRule {
+    storage::compile(sources, &mut Vec::new())
+}
+
 fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly {
     let source = &sources.gateway;
     let config = &source.value;

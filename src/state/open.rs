@@ -132,7 +132,12 @@ pub fn make_folder(dir: &Path) -> Result<(), OpenError> {
     made.map_err(|error| OpenError::Folder { dir: dir.to_owned(), error })
 }
 
-fn connection(rule: &RedisRule) -> Result<Arc<Redis>, OpenError> {
+/// The Redis of a configuration, not connected yet.
+///
+/// # Errors
+///
+/// [`OpenError::Address`] and [`OpenError::Redis`], when its address or its authorities are wrong.
+pub fn connection(rule: &RedisRule) -> Result<Arc<Redis>, OpenError> {
     Ok(Redis::new(redis_rules(rule)?)?)
 }
 

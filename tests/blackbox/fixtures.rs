@@ -39,7 +39,9 @@ pub(crate) fn gateway() -> Launcher {
 pub(crate) fn conf(sections: &str, routes: &[&str]) -> String {
     let listeners = "listeners: [{address: '{listen}'}]\nadmin: {address: '{admin}'}\n";
     let routes: String = routes.iter().map(|route| format!("  - {route}\n")).collect();
-    format!("{listeners}{sections}\nroutes:\n{routes}")
+    let has_state = sections.lines().any(|line| line.starts_with("state:"));
+    let state = if has_state { "" } else { "state: {dir: '{dir}/var'}\n" };
+    format!("{listeners}{state}{sections}\nroutes:\n{routes}")
 }
 
 /// The same with a TLS listener before the plain one, of the certificate `edge`.

@@ -9,7 +9,6 @@ use crate::fixtures::{JWT_SECRET, api_key, claims, nextcloud, serve, token};
 const ID: &str = "rid-1";
 
 const SECTIONS: &str = "envelope: {status: integer}\n\
-    state: {dir: '{dir}/var'}\n\
     auth:\n  \
       jwt: [{keys: ['env:JWT_SECRET'], issuer: farm, audience: nextcloud, token_type: access}]\n  \
       token: {issuer: farm, lifetime: 300s}\n  \

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{JWT_SECRET, api_key, claims, nextcloud, serve, token, wait_for_metric};
 
-const SECTIONS: &str = "state: {dir: '{dir}/var'}\n\
-    auth:\n  \
+const SECTIONS: &str = "auth:\n  \
       jwt: [{keys: ['env:JWT_SECRET'], token_type: access}]\n  \
       hmac: {clients: [{id: nextcloud, secrets: ['env:HMAC_SECRET'], scopes: [write]}]}\n  \
       internal: {secret: 'env:JWT_SECRET', issuer: farmgate, audience: services, lifetime: 30s}\n";

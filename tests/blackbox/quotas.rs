@@ -6,8 +6,7 @@ use serde_json::json;
 
 use crate::fixtures::{api_key, nextcloud, serve, token};
 
-const AUTH: &str = "state: {dir: '{dir}/var'}\n\
-    auth:\n  \
+const AUTH: &str = "auth:\n  \
       jwt: [{keys: ['env:JWT_SECRET']}]\n  \
       hmac: {clients: [{id: nextcloud, secrets: ['env:HMAC_SECRET']}]}\n";
 

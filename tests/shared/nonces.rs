@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use farmgate::auth::{NonceError, UnclaimedNonce};
 use farmgate::clock::Now;
-use farmgate::state::JournalError;
+use farmgate::state::journal::JournalError;
 use farmgate::state::nonces::{Nonces, SharedNonceRules, WhenGone};
 use farmgate::state::redis::Redis;
 use harness::{Directory, RedisServer};

@@ -1,0 +1,72 @@
+//! Where does a configuration keep what commands change while the gateway runs?
+
+use std::path::PathBuf;
+
+use super::tokens::Places;
+use crate::config::{ConfigFault, Environment};
+use crate::reload;
+use crate::snapshot::{self, StorageRule};
+use crate::state::open::{self, OpenError};
+
+/// Why a command does not know where to work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NowhereError {
+    /// The configuration cannot be read that far.
+    #[error("the configuration has {} fault(s)", .0.len())]
+    Config(Vec<ConfigFault>),
+    /// There is no folder.
+    #[error("the configuration keeps nothing on this machine; add `state: {{dir: ../var}}`")]
+    NoFolder,
+    /// What is configured cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// The file of the key store; its folder is made where it is not there yet.
+///
+/// # Errors
+///
+/// Why there is none.
+pub(super) fn key_store(
+    config: &std::path::Path,
+    environment: &Environment,
+) -> Result<PathBuf, NowhereError> {
+    let storage = storage(config, environment)?;
+    let dir = storage.dir.as_ref().ok_or(NowhereError::NoFolder)?;
+    open::make_folder(dir)?;
+    open::key_store_file(&storage).ok_or(NowhereError::NoFolder)
+}
+
+/// The places of revocations.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub(super) fn revocations(
+    config: &std::path::Path,
+    environment: &Environment,
+) -> Result<Places, NowhereError> {
+    let storage = storage(config, environment)?;
+    if let Some(dir) = &storage.dir {
+        open::make_folder(dir)?;
+    }
+    let redis = storage.redis.as_ref().map(open::redis_rules).transpose()?;
+    Ok(Places { file: open::revocations_file(&storage), redis })
+}
+
+/// The storage that a configuration names. What else is wrong with it does not matter here: a key
+/// can be revoked while a route has a fault.
+fn storage(
+    config: &std::path::Path,
+    environment: &Environment,
+) -> Result<StorageRule, NowhereError> {
+    let (sources, faults) = reload::load(config, environment);
+    let Some(sources) = sources else { return Err(NowhereError::Config(faults)) };
+    let about_state: Vec<ConfigFault> =
+        faults.into_iter().filter(|fault| fault.path.starts_with("state")).collect();
+    if about_state.is_empty() {
+        Ok(snapshot::storage_of(&sources))
+    } else {
+        Err(NowhereError::Config(about_state))
+    }
+}
