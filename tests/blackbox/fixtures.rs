@@ -41,7 +41,7 @@ pub(crate) fn conf(sections: &str, routes: &[&str]) -> String {
     let routes: String = routes.iter().map(|route| format!("  - {route}\n")).collect();
     let has_state = sections.lines().any(|line| line.starts_with("state:"));
     let state = if has_state { "" } else { "state: {dir: '{dir}/var'}\n" };
-    format!("{listeners}{state}{sections}\nroutes:\n{routes}")
+    format!("{listeners}{sections}\nroutes:\n{routes}{state}")
 }
 
 /// The same with a TLS listener before the plain one, of the certificate `edge`.

@@ -145,7 +145,7 @@ async fn full_server_refuses_without_being_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinels_lead_to_the_master_that_took_over() {
-    let mut sentinels = Sentinels::start(3).await;
+    let mut sentinels = Sentinels::start(1).await;
     let redis = connected(rules(&sentinels.url())).await;
     let memory = SharedMemory::new(redis.clone(), "keys");
     memory.put(&[1; 32], b"x", TTL).await;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
+use farmgate::cli::tokens::{self, Places, TokensCommand};
 use farmgate::clock::Now;
 use farmgate::state::redis::Redis;
 use farmgate::state::revocations::{Issued, Revocation, Revocations, RevokeError, Target};
@@ -147,4 +149,49 @@ async fn command_says_which_place_did_not_take_it() {
     let here = Revocations::new(Some(file), None);
     here.poll(Now::read()).await;
     assert!(is_revoked(&here, "a"), "the file has it all the same");
+}
+
+#[derive(Debug, clap::Parser)]
+struct Program {
+    #[command(subcommand)]
+    command: TokensCommand,
+}
+
+/// What the command line says, or why it fails.
+async fn command(words: &str, places: &Places) -> Result<String, String> {
+    let words = ["tokens"].into_iter().chain(words.split(' '));
+    let command = Program::parse_from(words).command;
+    let places = places.clone();
+    // It has a runtime of its own.
+    let ran = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::new();
+        let done = tokens::run(command, places, Now::read(), &mut out);
+        done.map(|()| String::from_utf8(out).unwrap()).map_err(|error| error.to_string())
+    });
+    ran.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn command_line_writes_to_the_file_and_to_redis() {
+    let folder = Directory::new();
+    let mut server = RedisServer::launcher().password("se-cret").start().await;
+    let places = Places {
+        file: Some(folder.path().join("revocations.jsonl")),
+        redis: Some(rules(&server.url())),
+    };
+    let elsewhere = Places { file: None, ..places.clone() };
+    command("revoke --client nc --expires 1h", &places).await.unwrap();
+    for places in [&places, &elsewhere] {
+        let listed = command("list", places).await.unwrap();
+        assert!(
+            listed.contains("\"client\":\"nc\"") && listed.contains("1 revocation(s)"),
+            "{listed}"
+        );
+    }
+    server.kill().await;
+    let error = command("revoke --jti a", &places).await.unwrap_err();
+    assert!(error.contains("connection") && error.contains("run this again"), "{error}");
+    assert!(!error.contains("se-cret"), "{error}");
+    let here = Places { redis: None, ..places };
+    assert!(command("list", &here).await.unwrap().contains("2 revocation(s)"));
 }

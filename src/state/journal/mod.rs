@@ -48,7 +48,10 @@ pub enum JournalError {
     )]
     InUse(PathBuf),
     /// The folder, or a file in it, cannot be used.
-    #[error("{} cannot be used: {error}; the gateway must be able to read and write it", place.display())]
+    #[error(
+        "{} cannot be used: {error}; the gateway must be able to read and write it",
+        place.display()
+    )]
     Place {
         /// The file or folder.
         place: PathBuf,
@@ -266,8 +269,8 @@ impl Log {
             self.failing_since_log = Some(now);
             tracing::error!(
                 %folder, %error,
-                "the nonce journal cannot be written, so signed requests are refused; make room \
-                 there and make it writable"
+                "the nonce journal cannot be written, and without Redis signed requests are \
+                 refused until it can; make room there and make it writable"
             );
         }
     }

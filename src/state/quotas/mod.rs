@@ -1,8 +1,8 @@
 //! May this request be charged to all of its quotas?
 //!
-//! All or nothing: a request that one quota refuses costs nothing with the others. Without Redis the
-//! counts are this process' own. With Redis one script decides for all gateways in one round trip,
-//! by the clock of the server, as exactly as the windows of [`crate::ratelimit`] do.
+//! All or nothing: a request that one quota refuses costs nothing with the others. Without Redis
+//! the counts are this process' own. With Redis one script decides for all gateways in one round
+//! trip, by the clock of the server, as exactly as the windows of [`crate::ratelimit`] do.
 //!
 //! While Redis is gone, [`WhenGone`] decides. Under `Local`, each gateway counts for itself with
 //! windows that begin empty: in the period in which an outage begins, a client can get up to one

@@ -57,7 +57,8 @@ impl FromStr for RedisUrl {
             "rediss-sentinel" => (true, true),
             _ => {
                 return Err(wrong(
-                    "the address does not begin with redis://, rediss://, redis-sentinel:// or rediss-sentinel://",
+                    "the address does not begin with redis://, rediss://, redis-sentinel:// or \
+                     rediss-sentinel://",
                 ));
             }
         };
@@ -78,7 +79,8 @@ impl FromStr for RedisUrl {
         }
         match (sentinel, &url.service) {
             (true, None) => Err(wrong(
-                "?service_name= is missing; write the name by which the sentinels know the master, such as ?service_name=mymaster",
+                "?service_name= is missing; write the name by which the sentinels know the master, \
+                 such as ?service_name=mymaster",
             )),
             (false, _) if url.nodes.len() > 1 => Err(wrong(
                 "there are several hosts; write redis-sentinel:// for sentinels, or one host",
@@ -99,7 +101,8 @@ impl RedisUrl {
             (true, "sentinel_password") => self.sentinel_login.password = Some(value),
             (true, _) => {
                 return Err(wrong(
-                    "behind the ? only service_name, sentinel_username, sentinel_password and db may stand, each with a value",
+                    "behind the ? only service_name, sentinel_username, sentinel_password and db \
+                     may stand, each with a value",
                 ));
             }
             (false, _) => {
@@ -194,7 +197,7 @@ fn decoded(text: &str) -> Result<String, RedisUrlError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
 

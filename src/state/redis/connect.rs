@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Makes connections, each to where the master is at that time.
 pub(super) enum Connector {
     /// One server.
-    Server(Client),
+    Server(Box<Client>),
     /// Whatever the sentinels call the master.
     Sentinel(Box<SentinelClient>),
 }
@@ -52,7 +52,7 @@ impl Connector {
             Some(certificates) => Client::build_with_tls(info, certificates)?,
             None => Client::open(info)?,
         };
-        Ok(Self::Server(client))
+        Ok(Self::Server(Box::new(client)))
     }
 
     fn sentinel(url: &RedisUrl, service: &str, ca_pem: Option<&[u8]>) -> Result<Self, RedisError> {

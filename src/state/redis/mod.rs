@@ -12,7 +12,9 @@
 mod address;
 mod connect;
 mod error;
+mod health;
 mod memory;
+mod rules;
 mod script;
 
 use std::fmt;
@@ -29,80 +31,16 @@ use tokio::time::{sleep, timeout};
 pub use address::{RedisUrl, RedisUrlError};
 use connect::Connector;
 pub use error::RedisFault;
+use health::{BACKOFF_MIN, backoff, evicting, is_master};
 pub use memory::SharedMemory;
+pub use rules::{PREFIX_DEFAULT, RedisRules, TIMEOUT_DEFAULT, Use};
 pub(super) use script::Script;
-
-/// The time limit of a call where the configuration names none.
-pub const TIMEOUT_DEFAULT: Duration = Duration::from_millis(100);
-
-/// What all keys begin with where the configuration names nothing.
-pub const PREFIX_DEFAULT: &str = "farmgate:";
 
 /// How often an idle connection is tried.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A problem that does not end the connection is logged once in so many heartbeats.
 const QUIET_HEARTBEATS: u32 = 10;
-
-/// The pause before the second try to connect; it doubles.
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-
-/// The longest pause between two tries to connect.
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
-
-/// What Redis is used for; errors are counted by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Verified API keys.
-    Memory,
-    /// Nonces of signed requests.
-    Nonces,
-    /// Looking whether it is there.
-    Probe,
-    /// Counts by principal.
-    Quotas,
-    /// Revoked tokens.
-    Revocations,
-}
-
-impl Use {
-    /// All uses.
-    pub const ALL: [Self; 5] =
-        [Self::Memory, Self::Nonces, Self::Probe, Self::Quotas, Self::Revocations];
-
-    /// The stable word, for metrics and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Nonces => "nonces",
-            Self::Probe => "probe",
-            Self::Quotas => "quotas",
-            Self::Revocations => "revocations",
-        }
-    }
-}
-
-/// What has to be known of a Redis.
-#[derive(Clone, Debug)]
-pub struct RedisRules {
-    /// Where it is.
-    pub url: RedisUrl,
-    /// Authorities to trust in place of the system's, in PEM; for `rediss://`.
-    pub ca_pem: Option<Vec<u8>>,
-    /// The longest that one call may take.
-    pub timeout: Duration,
-    /// What all keys begin with.
-    pub prefix: String,
-}
-
-impl RedisRules {
-    /// The rules for an address, with the defaults for the rest.
-    #[must_use]
-    pub fn new(url: RedisUrl) -> Self {
-        Self { url, ca_pem: None, timeout: TIMEOUT_DEFAULT, prefix: PREFIX_DEFAULT.to_owned() }
-    }
-}
 
 /// The memory that processes share.
 pub struct Redis {
@@ -153,7 +91,7 @@ impl Redis {
         }))
     }
 
-    /// Connects now, unless there is a connection.
+    /// Connects now, unless there is a connection. A connection lives on the runtime that made it.
     ///
     /// # Errors
     /// Why there is none.
@@ -372,61 +310,5 @@ impl Redis {
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis").field("url", &self.url).field("up", &self.is_up()).finish()
-    }
-}
-
-/// The pause before the next try: none after one failure, then ever longer.
-fn backoff(strikes: u32) -> Duration {
-    match strikes.checked_sub(2) {
-        None => Duration::ZERO,
-        Some(doublings) => {
-            BACKOFF_MIN.saturating_mul(1 << doublings.min(u8::BITS)).min(BACKOFF_MAX)
-        }
-    }
-}
-
-fn is_master(role: &redis::Value) -> bool {
-    let redis::Value::Array(parts) = role else { return false };
-    parts.first().is_some_and(|word| match word {
-        redis::Value::BulkString(word) => word == b"master",
-        _ => false,
-    })
-}
-
-/// The policy of a server that may drop keys although they have not expired.
-fn evicting(info: &str) -> Option<&str> {
-    let figure = |name: &str| {
-        info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
-    };
-    figure("maxmemory_policy")
-        .filter(|policy| *policy != "noeviction" && figure("maxmemory") != Some("0"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_between_tries_double_up_to_their_bound() {
-        let pauses: Vec<u128> = (0..8).map(|strikes| backoff(strikes).as_millis()).collect();
-        assert_eq!(pauses, [0, 0, 250, 500, 1_000, 2_000, 2_000, 2_000]);
-        assert_eq!(backoff(u32::MAX), BACKOFF_MAX);
-    }
-
-    #[test]
-    fn server_that_drops_keys_is_told_from_others() {
-        let info =
-            |max, policy| format!("# Memory\r\nmaxmemory:{max}\r\nmaxmemory_policy:{policy}\r\n");
-        assert_eq!(evicting(&info(512, "allkeys-lru")), Some("allkeys-lru"));
-        assert_eq!(evicting(&info(512, "noeviction")), None);
-        assert_eq!(evicting(&info(0, "allkeys-lru")), None);
-        assert_eq!(evicting("garbage"), None);
-    }
-
-    #[test]
-    fn every_use_has_a_counter_of_its_own() {
-        for (index, by) in Use::ALL.into_iter().enumerate() {
-            assert_eq!(by as usize, index);
-        }
     }
 }
