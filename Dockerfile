@@ -64,7 +64,10 @@ FROM runtime AS farmgate
 COPY --from=builder /build/target/release/farmgate /usr/local/bin/farmgate
 COPY conf/gateway.yaml /etc/farmgate/conf/gateway.yaml
 COPY upstreams /etc/farmgate/upstreams
+# Nonces, revocations and the key store.
+ENV STATE_DIRECTORY=/var/lib/farmgate
 EXPOSE 8080 9180
+VOLUME /var/lib/farmgate
 # Pre-warming may hold readiness back for server.ready_timeout.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9180 && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* ]]"]
 ENTRYPOINT ["/usr/local/bin/farmgate"]

@@ -49,6 +49,13 @@ fn the_sandbox_of_every_unit_stays_tight() {
     }
 }
 
+#[test]
+fn systemd_gives_the_gateway_the_folder_that_its_configuration_asks_for() {
+    let unit = text("systemd/farmgate.service");
+    assert!(unit.lines().any(|line| line == "StateDirectory=farmgate"));
+    assert!(text("conf/gateway.yaml").contains("  dir: ${STATE_DIRECTORY:-"));
+}
+
 /// The seconds of `key=30s` in a unit.
 fn unit_seconds(unit: &str, key: &str) -> u64 {
     let value = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).expect(key);
