@@ -134,6 +134,15 @@ pub(crate) async fn tell(
     teller
         .scene("500 requests stuck in a slow upstream", stuck::BEFORE, stuck::metrics_answer(stage))
         .await?;
+    tell_of_identity(&mut teller, stage).await?;
+    teller.scene("NDVI of a real field", field::BEFORE, field::statistics(stage)).await?;
+    teller
+        .scene("A broken configuration is loaded", reload::BEFORE, reload::refused(stage))
+        .await?;
+    Ok(teller.end())
+}
+
+async fn tell_of_identity(teller: &mut Teller<'_>, stage: &Stage) -> Result<(), DemoError> {
     teller
         .scene(
             "A signed Nextcloud request, and its replay",
@@ -141,12 +150,11 @@ pub(crate) async fn tell(
             identity::replayed(stage),
         )
         .await?;
-    teller.scene("What a credential costs", identity::COST_BEFORE, identity::cost(stage)).await?;
-    teller.scene("NDVI of a real field", field::BEFORE, field::statistics(stage)).await?;
     teller
-        .scene("A broken configuration is loaded", reload::BEFORE, reload::refused(stage))
+        .scene("64 clients fetch a token at once", identity::TOKEN_BEFORE, identity::minted(stage))
         .await?;
-    Ok(teller.end())
+    teller.scene("What a credential costs", identity::COST_BEFORE, identity::cost(stage)).await?;
+    Ok(())
 }
 
 const INTRODUCTION: &str = "\"Before\" is the Django gateway as its operator described it, or as it was measured once on two \
