@@ -181,6 +181,9 @@ fn note(state: &State, arrival: &Arrival<'_>, error: &AuthError) {
     let (request_id, remote_addr) = (arrival.request_id, arrival.client);
     match error {
         AuthError::Missing => {}
+        AuthError::Key(reason) if !reason.is_clients_fault() => {
+            tracing::warn!(request_id, %remote_addr, %reason, "api_key.auth.unavailable");
+        }
         AuthError::Key(reason) => {
             state.metrics.auth.refused(Scheme::ApiKey.as_str());
             tracing::info!(request_id, %remote_addr, %reason, "api_key.auth.failure");

@@ -23,6 +23,9 @@ use crate::upstream::Pool;
 use super::limits::Limits;
 use super::{status_form, unknown};
 
+/// Most quotas of one route: one fewer than are charged at once, for the failures of a login.
+const QUOTAS_MAX: usize = 7;
+
 struct Compiler<'a> {
     sources: &'a Sources,
     source: &'a Source<GatewayConfig>,
@@ -88,6 +91,10 @@ impl<'a> Compiler<'a> {
     fn route(&mut self, index: usize, config: &'a RouteConfig) -> Option<Route> {
         let at = |key: &str| format!("routes[{index}].{key}");
         let target = self.target(index, config);
+        if config.quotas.len() > QUOTAS_MAX {
+            let problem = format!("at most {QUOTAS_MAX} quotas hold for one route; leave some out");
+            self.report(&at("quotas"), problem);
+        }
         let quotas = config.quotas.iter().enumerate();
         let limits: Vec<Option<Arc<Limit>>> = quotas
             .map(|(number, name)| self.limit(&at(&format!("quotas[{number}]")), name))
