@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::ctx::{CacheResult, Ctx};
@@ -113,6 +113,28 @@ pub(super) fn has_two_lengths(headers: &HeaderMap, raw_head: &[u8]) -> bool {
         })
 }
 
+/// Whether a request's target is one that routes are found by: a path, or a URI of HTTP. Any other
+/// one (`admin`, `?x`, `..`) Pingora shows as `/`, and passes on as it came.
+#[must_use]
+pub(super) fn names_a_path(head: &RequestHeader) -> bool {
+    let target = head.raw_path();
+    let is_uri_of = |scheme: &[u8]| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    target.starts_with(b"/") || is_uri_of(b"http://") || is_uri_of(b"https://")
+}
+
+/// Asks for the path alone, as an origin server is asked (RFC 9112, section 3.2.1), also where the
+/// client's target was a whole URI: a service that takes it for a path would serve another one.
+fn ask_for_a_path(head: &mut RequestHeader) {
+    if head.raw_path().starts_with(b"/") {
+        return;
+    }
+    if let Some(target) = head.uri.path_and_query().cloned() {
+        head.set_uri(Uri::from(target));
+    }
+}
+
 /// The head of a fetch in a client's name: a whole `GET` for its `GET` or `HEAD`, else its method.
 ///
 /// `None` when the head cannot be written, which a head that was read rules out.
@@ -172,6 +194,7 @@ pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators
 ///
 /// When a field cannot be written.
 pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx, now: Now) -> pingora::Result<()> {
+    ask_for_a_path(head);
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
     let forged = head.headers.keys().filter(|name| is_forged(name)).cloned();
     for name in forged.collect::<Vec<_>>() {
@@ -329,6 +352,33 @@ mod tests {
         let mut names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["host", "x-api-key"]);
+    }
+
+    #[test]
+    fn only_a_path_or_a_uri_of_http_names_a_path() {
+        let names = |target: &str| {
+            names_a_path(&RequestHeader::build("GET", target.as_bytes(), None).unwrap())
+        };
+        for target in ["/", "/a?b", "http://a/b", "HTTPS://a", "http://a?b"] {
+            assert!(names(target), "{target}");
+        }
+        for target in ["admin", "../admin", "?admin", "*", "a:80", "%20/admin", "ftp://a/b"] {
+            assert!(!names(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_asked_for_the_path_of_a_whole_uri() {
+        for (target, asked) in [
+            ("http://a.example/b?c=d", "/b?c=d"),
+            ("http://a.example", "/"),
+            ("http://a.example?c", "/?c"),
+            ("/b?c=http://d", "/b?c=http://d"),
+        ] {
+            let mut head = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
+            ask_for_a_path(&mut head);
+            assert_eq!(head.raw_path(), asked.as_bytes(), "{target}");
+        }
     }
 
     #[test]

@@ -178,11 +178,17 @@ impl GatewayProxy {
         ctx.client = Some(client);
         ctx.is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         ctx.shield = Some(admission::greet(&snapshot, &self.state, client, head)?);
+        let refuse = |why: &'static str| {
+            let refusal = Refusal::BadRequest(why.into());
+            Err(Box::new(Refused::plain(refusal, snapshot.status_form)))
+        };
+        if !headers::names_a_path(head) {
+            return refuse("The target of the request is not a path.");
+        }
         let is_http1 = session.as_downstream().as_http1().is_some();
         if is_http1 && headers::has_two_lengths(&head.headers, &session.to_h1_raw()) {
             session.set_keepalive(None);
-            let why = "The request says twice how long its body is.".into();
-            return Err(Box::new(Refused::plain(Refusal::BadRequest(why), snapshot.status_form)));
+            return refuse("The request says twice how long its body is.");
         }
         Ok(())
     }

@@ -388,6 +388,34 @@ async fn path_that_can_be_read_in_two_ways_is_refused() {
 }
 
 #[tokio::test]
+async fn target_that_is_no_path_is_refused() {
+    let (origin, gw) = serve("", &[OPEN]).await;
+    for target in ["admin", "admin/x", "../admin", "?admin", " /admin", "*", "a:80", "ftp://a/x"] {
+        let mut connection = gw.connect().await;
+        connection.write_raw(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        let reply = connection.read_reply().await.expect_status(400);
+        reply.expect_json("/errors/code", "bad_request");
+    }
+    assert_eq!(origin.calls_total(), 0);
+}
+
+#[tokio::test]
+async fn service_is_asked_for_a_path_where_the_client_named_a_whole_uri() {
+    let wrapped = "{name: wrapped, path_prefix: /wrapped, pool: service, envelope: true, \
+                   auth: {anonymous: true}}";
+    let (origin, gw) = serve("", &[OPEN, wrapped]).await;
+    for path in ["/x", "/wrapped"] {
+        let mut connection = gw.connect().await;
+        let head = format!("GET http://a.example{path}?b=1 HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        connection.write_raw(head).await;
+        connection.read_reply().await.expect_status(200);
+        let request = &origin.requests(path)[0];
+        assert_eq!(request.target, format!("{path}?b=1"));
+        assert_eq!(request.headers.all("host"), ["a.example"]);
+    }
+}
+
+#[tokio::test]
 async fn escaped_letters_do_not_walk_around_a_route() {
     let guarded = "{name: admin, path_prefix: /admin, pool: service, auth: {any: [api_key]}}";
     let sections = format!("auth: {{api_keys: {{keys: [{}]}}}}", api_key("a", "key", ""));
