@@ -142,8 +142,9 @@ pub fn locate(snapshot: &Snapshot, head: &Parts) -> Result<Located, Box<Refused>
     Ok(Located { route, host, other_methods })
 }
 
-/// The host that a request names, lower case and without port: from the target when that has one
-/// (HTTP/2's `:authority`), else from `Host`.
+/// The host that a request names, lower case, without port and without the dot of the root: from the
+/// target when that has one (HTTP/2's `:authority`), else from `Host`. A service takes `a.example.`
+/// for `a.example`, so it must not walk around the routes of that host.
 fn host_of(head: &Parts) -> Option<String> {
     let named = match head.uri.authority() {
         Some(authority) => authority.clone(),
@@ -157,9 +158,10 @@ fn host_of(head: &Parts) -> Option<String> {
         }
     };
     let host = named.host();
+    let host = host.strip_suffix('.').unwrap_or(host);
     let is_bracketed = host.starts_with('[') && host.ends_with(']');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if named.as_str().contains('@') || host.is_empty() {
+    if named.as_str().contains('@') || host.split('.').any(str::is_empty) {
         return None;
     }
     (is_bracketed || host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
@@ -268,11 +270,23 @@ routes:
     #[test]
     fn a_host_that_cannot_be_read_is_refused() {
         let edge = Edge::new();
-        for host in ["", "a/b", "user@a.example", "a b", "a,b", "a%62", "a:b:c"] {
+        for host in
+            ["", "a/b", "user@a.example", "a b", "a,b", "a%62", "a:b:c", ".", "a..", ".a", "a..b"]
+        {
             edge.refuses(request("GET", host, "/open", None), "bad_request");
         }
         let two = Request::builder().uri("/open").header("host", "a").header("host", "b");
         edge.refuses(two.body(()).unwrap(), "bad_request");
+    }
+
+    #[test]
+    fn the_dot_of_the_root_does_not_walk_around_a_host() {
+        let edge = Edge::new();
+        for host in ["a.example.", "A.Example.:8080"] {
+            edge.refuses(request("GET", host, "/keyed", None), "credential_missing");
+        }
+        let admission = edge.ask(request("GET", "a.example.", "/keyed", Some("secret"))).unwrap();
+        assert_eq!(admission.host, "a.example");
     }
 
     #[test]

@@ -459,6 +459,8 @@ async fn route_is_found_by_host_in_any_case_and_with_any_port() {
     gw.get("/b/x").host("b.example").send().await.expect_status(200);
     gw.get("/x").host("b.example").send().await.expect_status(404);
     gw.get("/x").host("c.example").send().await.expect_status(404);
+    // The dot of the root makes no other host.
+    gw.get("/b/x").host("b.example.").send().await.expect_status(200);
     assert_eq!(origin.requests("/x")[1].header("host"), Some("A.EXAMPLE:8080"));
 }
 
