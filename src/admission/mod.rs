@@ -21,7 +21,7 @@ use crate::clock::Now;
 use crate::envelope::StatusForm;
 use crate::ratelimit::{self, RetryAfter};
 use crate::refusal::Refusal;
-use crate::route::{Limit, Match, Route, canonical_path};
+use crate::route::{Limit, Match, Route, canonical_path, without_parameters};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
@@ -127,11 +127,20 @@ pub fn locate(snapshot: &Snapshot, head: &Parts) -> Result<Located, Box<Refused>
         let why = "The Host header is missing or malformed.".into();
         return Err(refuse(Refusal::BadRequest(why)));
     };
-    let Some(path) = canonical_path(head.uri.path()) else {
+    let ambiguous = || {
         let why = "The path can be read in two ways; send it without dots and odd escapes.".into();
-        return Err(refuse(Refusal::BadRequest(why)));
+        refuse(Refusal::BadRequest(why))
     };
-    let (route, other_methods) = match snapshot.routes.find(&host, &path, &head.method) {
+    let path = canonical_path(head.uri.path()).ok_or_else(ambiguous)?;
+    let found = snapshot.routes.find(&host, &path, &head.method);
+    if let Some(bare) = without_parameters(&path) {
+        let bare = canonical_path(&bare).ok_or_else(ambiguous)?;
+        let also = snapshot.routes.find(&host, &bare, &head.method);
+        if found.route().map(Arc::as_ptr) != also.route().map(Arc::as_ptr) {
+            return Err(ambiguous());
+        }
+    }
+    let (route, other_methods) = match found {
         Match::Found(route) => (route, None),
         Match::OtherMethods { route, allow } => (route, Some(allow)),
         Match::Nothing => return Err(refuse(Refusal::NoRoute)),
@@ -294,6 +303,16 @@ routes:
         let edge = Edge::new();
         edge.refuses(request("GET", "h", "/open/../written", None), "bad_request");
         edge.refuses(request("GET", "h", "/%6fpen%2f..", None), "bad_request");
+    }
+
+    #[test]
+    fn a_parameter_must_not_lead_to_another_route() {
+        let edge = Edge::new();
+        for path in ["/written;x=1", "/written;/x", "/written%3bx", "/open/..;/written"] {
+            edge.refuses(request("GET", "h", path, None), "bad_request");
+        }
+        assert!(edge.ask(request("GET", "h", "/open/a;x=1/b", None)).is_ok());
+        edge.refuses(request("GET", "h", "/nowhere;x", None), "no_route");
     }
 
     #[test]

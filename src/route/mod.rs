@@ -15,7 +15,7 @@ use http::{Method, Uri};
 
 pub use self::endpoint::Endpoint;
 pub use self::limit::{Counts, Limit, QuotaOf, network_key};
-pub use self::path::canonical_path;
+pub use self::path::{canonical_path, without_parameters};
 pub use self::table::{Match, RouteTable};
 use crate::auth::{Authenticator, Principal};
 use crate::cache::key::{Key, KeyParts};

@@ -19,6 +19,22 @@ pub fn canonical_path(path: &str) -> Option<Cow<'_, str>> {
     (!has_dots && !has_empty).then_some(canonical)
 }
 
+/// How a canonical path is read where what follows a `;` in a segment is a parameter of it (RFC 3986,
+/// section 3.3), plain or escaped: `/admin;x=1` is `/admin`, and `/..;/` is `/../`.
+///
+/// `None` for a path that has no parameters.
+#[must_use]
+pub fn without_parameters(path: &str) -> Option<String> {
+    if !path.contains(';') && !path.contains("%3B") {
+        return None;
+    }
+    let bare = path.split('/').map(|segment| {
+        let end = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+        segment.split_at(end.unwrap_or(segment.len())).0
+    });
+    Some(bare.collect::<Vec<_>>().join("/"))
+}
+
 fn unescape(path: &str) -> Option<String> {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
@@ -75,6 +91,20 @@ mod tests {
     #[test]
     fn dots_inside_a_segment_are_only_dots() {
         check("/a..b/...", Some("/a..b/..."));
+    }
+
+    #[test]
+    fn parameters_are_taken_off_each_segment() {
+        for (path, bare) in [
+            ("/admin;x=1", Some("/admin")),
+            ("/a;x;y/b%3Bz/c", Some("/a/b/c")),
+            ("/a%3Bx;y/", Some("/a/")),
+            ("/..;/b", Some("/../b")),
+            ("/;x/b", Some("//b")),
+            ("/a,b:c/d=e", None),
+        ] {
+            assert_eq!(without_parameters(path).as_deref(), bare, "{path}");
+        }
     }
 
     proptest! {

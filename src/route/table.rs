@@ -22,6 +22,17 @@ pub enum Match {
     Nothing,
 }
 
+impl Match {
+    /// The route whose rules hold.
+    #[must_use]
+    pub fn route(&self) -> Option<&Arc<Route>> {
+        match self {
+            Self::Found(route) | Self::OtherMethods { route, .. } => Some(route),
+            Self::Nothing => None,
+        }
+    }
+}
+
 /// The routes, exact paths first, then the longest prefix; among equals, those that name a host
 /// first.
 #[derive(Debug, Default)]
