@@ -106,8 +106,9 @@ pub fn greet(
     let entered =
         state.shield.admit(snapshot.shield, client).map_err(|refusal| refuse(refusal.into()))?;
     let limits = &snapshot.downstream;
-    let bytes: usize =
-        head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let bytes = head.method.as_str().len() + target + fields.sum::<usize>();
     if head.headers.len() > limits.header_count_max || bytes > limits.header_bytes_max {
         return Err(refuse(Refusal::HeadTooLarge));
     }
@@ -267,6 +268,21 @@ routes:
         assert_eq!(admission.host, "a.example");
         assert_eq!(&*admission.callers[0].id, "script");
         assert_eq!(admission.charged[0].remaining.remaining, 0);
+    }
+
+    #[test]
+    fn a_target_counts_as_a_part_of_the_head() {
+        let edge = Edge::new();
+        let greet = |bytes: usize| {
+            let target = format!("/open?{}", "x".repeat(bytes - 6));
+            let head = request("GET", "h", &target, None).into_parts().0;
+            let client = IpAddr::from([192, 0, 2, 1]);
+            super::greet(&edge.snapshot, &edge.state, client, &head).map(|_entered| ())
+        };
+        // Beside it are `GET` and the line `host: h`.
+        let most = edge.snapshot.downstream.header_bytes_max - 3 - 9;
+        assert!(greet(most).is_ok());
+        assert_eq!(greet(most + 1).unwrap_err().refusal, Refusal::HeadTooLarge);
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub struct DownstreamConfig {
     pub trusted_proxies: Vec<Network>,
     /// Most header fields of a request.
     pub header_count_max: usize,
-    /// Most bytes of a request's header fields, names and values together.
+    /// Most bytes of a request's head: method and target, names and values of its header fields.
     pub header_bytes_max: ByteSize,
     /// How long a client may take to send one request head.
     pub head_timeout: Period,

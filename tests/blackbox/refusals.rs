@@ -342,6 +342,20 @@ async fn too_many_header_fields_are_refused() {
 }
 
 #[tokio::test]
+async fn target_counts_as_a_part_of_the_head() {
+    let sections = "downstream: {header_bytes_max: 1KiB}";
+    let (origin, gw) = serve(sections, &[OPEN]).await;
+    let long = "x".repeat(900);
+    gw.get(&format!("/{long}")).send().await.expect_status(200);
+    for target in [format!("/{long}{long}"), format!("/?{long}{long}")] {
+        let reply = gw.get(&target).send().await.expect_status(431);
+        reply.expect_json("/errors/code", "head_too_large");
+    }
+    gw.request(&long.repeat(2), "/").send().await.expect_status(431);
+    assert_eq!(origin.calls_total(), 1);
+}
+
+#[tokio::test]
 async fn request_with_two_lengths_is_refused_and_its_connection_closed() {
     let (origin, gw) = serve("", &[OPEN]).await;
     let both = [
