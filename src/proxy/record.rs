@@ -13,6 +13,10 @@ use crate::metrics::{Metrics, observe};
 /// Methods that have a label of their own; a client cannot invent others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
+/// The longest part of what a client chose that stands in a line: heads that are refused for their
+/// length are logged as well.
+const SHOWN_BYTES_MAX: usize = 2 * 1024;
+
 /// Counts a request and writes its line. Subrequests are counted where they are fetched.
 pub(super) fn finished(
     metrics: &Metrics,
@@ -51,9 +55,9 @@ pub(super) fn finished(
             target: access_line::TARGET,
             request_id: &ctx.request_id,
             client: ctx.client,
-            method: head.method.as_str(),
-            host: ctx.host(session),
-            path: head.uri.path(),
+            method: shown(head.method.as_str()),
+            host: shown(ctx.host(session)),
+            path: shown(head.uri.path()),
             version: version_name(head.version),
             status,
             bytes: session.body_bytes_sent(),
@@ -72,6 +76,10 @@ pub(super) fn finished(
     }
 }
 
+fn shown(text: &str) -> &str {
+    text.split_at(text.floor_char_boundary(SHOWN_BYTES_MAX)).0
+}
+
 fn version_name(version: Version) -> &'static str {
     match version {
         Version::HTTP_2 => "HTTP/2",
@@ -85,5 +93,17 @@ impl Ctx {
         let head = session.req_header();
         let named = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         named.or_else(|| head.uri.host()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_between_two_characters() {
+        assert_eq!(shown("/a"), "/a");
+        let long = format!("{}\u{e9}", "x".repeat(SHOWN_BYTES_MAX - 1));
+        assert_eq!(shown(&long), "x".repeat(SHOWN_BYTES_MAX - 1));
     }
 }

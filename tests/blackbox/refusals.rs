@@ -356,6 +356,17 @@ async fn target_counts_as_a_part_of_the_head() {
 }
 
 #[tokio::test]
+async fn line_of_a_long_request_is_short() {
+    let (_origin, gw) = serve("", &[OPEN]).await;
+    let path = format!("/{}", "x".repeat(40_000));
+    let reply = gw.get(&path).send().await.expect_status(431);
+    let id = reply.header("X-Request-ID").expect("an id").to_owned();
+    let line = gw.wait_for_log(|line| access(line)["request_id"] == *id).await;
+    assert!(line.len() < 4_000, "{} bytes", line.len());
+    assert!(path.starts_with(access(&line)["path"].as_str().expect("a path")));
+}
+
+#[tokio::test]
 async fn request_with_two_lengths_is_refused_and_its_connection_closed() {
     let (origin, gw) = serve("", &[OPEN]).await;
     let both = [
