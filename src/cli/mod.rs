@@ -30,6 +30,10 @@ const EXIT_CONFIG: u8 = 78;
 /// What clap ends with, too.
 const EXIT_USAGE: u8 = 2;
 
+/// What is logged unless `RUST_LOG` says otherwise. Pingora's own lines show whole request heads, with
+/// the credentials in them, from `debug` on.
+const LOGGED: &str = "info,pingora=warn,pingora_core=warn,pingora_proxy=warn";
+
 /// An edge gateway: admits, limits, caches and wraps what services answer.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -191,11 +195,11 @@ fn lost(nowhere: &NowhereError) -> ExitCode {
     ExitCode::from(EXIT_CONFIG)
 }
 
-/// JSON lines; `RUST_LOG` chooses what is logged.
+/// JSON lines; `RUST_LOG` chooses what is logged, and Pingora's lines only by their name.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new("info,pingora=warn,pingora_core=warn,pingora_proxy=warn")
-    });
+    let chosen = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = EnvFilter::try_new(format!("{LOGGED},{chosen}"));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let already_set = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
