@@ -75,10 +75,17 @@ impl Connection {
     /// # Panics
     /// When there is no whole reply within [`PATIENCE`](crate::PATIENCE).
     pub async fn read_reply(&mut self) -> Reply {
+        let reply = self.try_read_reply().await;
+        reply.unwrap_or_else(|error| panic!("no reply to raw bytes: {error}"))
+    }
+
+    /// Reads the next reply; for bytes that may get none.
+    ///
+    /// # Errors
+    /// What the connection says; `TimedOut` after [`PATIENCE`](crate::PATIENCE).
+    pub async fn try_read_reply(&mut self) -> io::Result<Reply> {
         let started = self.opened.take().unwrap_or_else(Instant::now);
-        within_patience(self.reply("GET", "raw bytes".to_owned(), started))
-            .await
-            .unwrap_or_else(|error| panic!("no reply to raw bytes: {error}"))
+        within_patience(self.reply("GET", "raw bytes".to_owned(), started)).await
     }
 
     /// Returns when the far end has closed, with the bytes it sent before; a reset counts as a

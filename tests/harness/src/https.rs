@@ -22,7 +22,7 @@ pub struct Https {
 
 /// What the client offers by ALPN.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Offer {
+pub(crate) enum Offer {
     Http1,
     Http2,
     Either,
@@ -108,7 +108,8 @@ impl Https {
     }
 }
 
-fn tls(offer: Offer, authority: &Authority) -> rustls::ClientConfig {
+/// TLS of a client that trusts this authority alone.
+pub(crate) fn tls(offer: Offer, authority: &Authority) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_slice(authority.der()).into_owned())

@@ -43,6 +43,7 @@ mod credential;
 mod directory;
 mod gateway;
 mod headers;
+mod http2;
 mod https;
 mod mariadb;
 mod metrics;
@@ -64,6 +65,7 @@ pub use credential::{HmacClient, Message, Signature, claims_of, jwt, nonce, unix
 pub use directory::Directory;
 pub use gateway::{Gateway, Launcher, PoolFile};
 pub use headers::Headers;
+pub use http2::Http2;
 pub use https::Https;
 pub use mariadb::MariaDb;
 pub use metrics::{Sample, metric, samples};
