@@ -20,6 +20,7 @@ mod collapse;
 mod envelope;
 mod environment;
 mod failover;
+mod hostile;
 mod integration;
 mod internal;
 mod limits;
