@@ -168,13 +168,7 @@ impl GatewayProxy {
         let head = session.req_header();
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
-        let forwarded: Vec<&str> = head
-            .headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        let client = snapshot.client_address(peer, &forwarded);
+        let client = snapshot.client_address(peer, &head.headers);
         ctx.client = Some(client);
         ctx.is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         ctx.shield = Some(admission::greet(&snapshot, &self.state, client, head)?);

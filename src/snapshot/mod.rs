@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderName};
 
 use crate::auth::KeySetSource;
 use crate::config::gateway::{ServerConfig, StatusConfig};
@@ -30,6 +31,9 @@ use crate::tls::TlsFiles;
 use crate::upstream::Pools;
 
 pub use self::storage::{MysqlRule, RedisRule, StorageRule};
+
+/// The addresses that a request came by, as the proxies on its way write them down.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The snapshot that serves now; a request takes it once, at its beginning.
 pub type Live = Arc<ArcSwap<Snapshot>>;
@@ -139,8 +143,11 @@ impl RestartOnly {
 impl Snapshot {
     /// The client's address: the peer's, or, when the peer is a trusted proxy, the last address in
     /// `X-Forwarded-For` that is none.
+    ///
+    /// The list is read from its end and as bytes: a proxy adds to what the client sent, so nothing
+    /// in front may keep the proxy's own part from being read.
     #[must_use]
-    pub fn client_address(&self, peer: IpAddr, forwarded_for: &[&str]) -> IpAddr {
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let trusts = |address| {
             self.downstream.trusted_proxies.iter().any(|network| network.contains(address))
         };
@@ -148,8 +155,10 @@ impl Snapshot {
             return peer;
         }
         let mut client = peer;
-        for hop in forwarded_for.iter().rev().flat_map(|value| value.rsplit(',')) {
-            let Ok(address) = hop.trim().parse() else { return client };
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        for hop in values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')) {
+            let hop = std::str::from_utf8(hop.trim_ascii());
+            let Some(address) = hop.ok().and_then(|hop| hop.parse().ok()) else { return client };
             client = address;
             if !trusts(address) {
                 return client;
@@ -286,6 +295,9 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Cl
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use http::{HeaderMap, HeaderValue};
+
+    use super::FORWARDED_FOR;
     use super::fixture::snapshot;
     use crate::route::Match;
 
@@ -299,7 +311,11 @@ mod tests {
 
     #[track_caller]
     fn check(trusted: &str, peer: &str, forwarded: &[&str], client: &str) {
-        let found = behind(trusted).client_address(peer.parse().unwrap(), forwarded);
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
+        }
+        let found = behind(trusted).client_address(peer.parse().unwrap(), &headers);
         assert_eq!(found.to_string(), client);
     }
 
@@ -313,6 +329,12 @@ mod tests {
     fn behind_a_trusted_proxy_the_last_untrusted_hop_is_the_client() {
         check("10.0.0.0/8", "10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.2"], "1.1.1.1");
         check("10.0.0.0/8", "10.0.0.1", &["6.6.6.6", "1.1.1.1"], "1.1.1.1");
+    }
+
+    #[test]
+    fn bytes_that_a_client_puts_in_front_do_not_hide_it() {
+        check("10.0.0.0/8", "10.0.0.1", &["\u{e9}, 1.1.1.1"], "1.1.1.1");
+        check("10.0.0.0/8", "10.0.0.1", &["\u{e9}", "1.1.1.1, 10.0.0.2"], "1.1.1.1");
     }
 
     #[test]
