@@ -13,19 +13,28 @@ const FIELDS_MAX: usize = 1_000;
 
 /// A request, in whole or in part: flags put the rest to it.
 #[derive(Default)]
-pub(super) struct Captured {
-    pub(super) method: Option<Method>,
-    pub(super) path: Option<String>,
-    pub(super) query: Option<String>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub struct Captured {
+    /// The method.
+    pub method: Option<Method>,
+    /// The path as it was sent.
+    pub path: Option<String>,
+    /// The query as it was sent, without its `?`.
+    pub query: Option<String>,
+    /// The fields.
+    pub headers: HeaderMap,
+    /// The body, as long as `Content-Length` says.
+    pub body: Vec<u8>,
     /// What was odd about the capture.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 impl Captured {
     /// Reads request line, fields and body.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// What is no HTTP/1.1 request about it.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let (first, mut rest) = line(bytes).ok_or("the capture is empty")?;
         let mut captured = Self::default();
         captured.take_request_line(first)?;
@@ -98,7 +107,11 @@ impl Captured {
     }
 
     /// The head as the gateway would have it.
-    pub(super) fn parts(&self) -> Result<Parts, String> {
+    ///
+    /// # Errors
+    ///
+    /// What is missing, or cannot stand in a request.
+    pub fn parts(&self) -> Result<Parts, String> {
         const MISSING: &str = "is not known; give it, or the whole request by --request";
         let method = self.method.clone().ok_or_else(|| format!("--method {MISSING}"))?;
         let path = self.path.as_ref().ok_or_else(|| format!("--path {MISSING}"))?;

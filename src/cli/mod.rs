@@ -16,6 +16,7 @@ mod given;
 mod sign;
 mod stored;
 
+pub use self::captured::Captured;
 use self::keys::Screen;
 use self::stored::NowhereError;
 use crate::clock::Now;
