@@ -28,6 +28,8 @@ pub const RSA_BITS_MIN: usize = 2048;
 pub const RSA_BITS_MAX: usize = 8192;
 /// The greatest RSA exponent, as most libraries have it: it bounds the work of a verification.
 const RSA_EXPONENT_MAX: u64 = (1 << 33) - 1;
+/// With what a PEM begins.
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 /// The bytes of an Ed25519 public key.
 const ED25519_BYTES: usize = 32;
 /// The points of Ed25519 of small order, by their y coordinate, also where it is not reduced. With
@@ -82,9 +84,7 @@ impl VerifyingKey {
     /// [`KeyFault::SecretIsKey`] for the text of a key: everybody knows a public key, so whoever
     /// verifies HMAC with it accepts everybody's tokens.
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeyFault> {
-        let text = secret.trim_ascii();
-        let is_jwk = text.starts_with(b"{") && serde_json::from_slice::<OnlyAnObject>(text).is_ok();
-        if is_jwk || text.starts_with(b"-----BEGIN ") {
+        if is_pem(secret) || std::str::from_utf8(secret).is_ok_and(is_json_object) {
             return Err(KeyFault::SecretIsKey);
         }
         Ok(Self::of(KeyKind::Secret, DecodingKey::from_secret(secret), secret))
@@ -249,6 +249,17 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
+/// Whether a text is, or has in it, a key in PEM. Tools write what they know of a key in front.
+fn is_pem(text: &[u8]) -> bool {
+    text.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN)
+}
+
+/// Whether a text is a JSON object, as a JWK or a set of them is, with any white space around it.
+fn is_json_object(text: &str) -> bool {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    text.starts_with('{') && serde_json::from_str::<OnlyAnObject>(text).is_ok()
+}
+
 /// Accepts a JSON object, whatever is in it.
 type OnlyAnObject = std::collections::BTreeMap<String, serde::de::IgnoredAny>;
 
@@ -353,6 +364,11 @@ mod tests {
         let pem = include_bytes!("../../../tests/data/keys/rsa_2048_public.pem");
         let jwk = br#" {"kty":"RSA","n":"AQ","e":"AQAB"}"#;
         for text in [&pem[..], jwk, br#"{"keys":[]}"#] {
+            assert_eq!(VerifyingKey::from_secret(text).unwrap_err(), KeyFault::SecretIsKey);
+        }
+        let described = [b"Bag Attributes: <none>\n", &pem[..]].concat();
+        let [no_break, marked] = ["\u{a0}{\"keys\":[]}\u{a0}", "\u{feff}{\"keys\":[]}\n"];
+        for text in [&described[..], no_break.as_bytes(), marked.as_bytes()] {
             assert_eq!(VerifyingKey::from_secret(text).unwrap_err(), KeyFault::SecretIsKey);
         }
         assert!(VerifyingKey::from_secret(b"{a secret may begin like this}").is_ok());
