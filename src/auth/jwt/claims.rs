@@ -128,12 +128,14 @@ impl Claims {
     }
 
     /// `scope` is the text of RFC 8693; some issuers write `scp` in its place, as text or as list.
-    /// `scope` alone counts where both are there.
+    /// `scope` alone counts where both are there. An entry of a list that is not one word is no
+    /// scope: written as text for a service, it would become another one, or several.
     fn scopes(&self) -> Scopes {
         match (&self.read.scope, &self.read.scp) {
             (Some(text), _) | (None, Some(Texts::One(text))) => scopes(text),
             (None, Some(Texts::Several(words))) => {
-                words.iter().map(|w| w.as_str().into()).collect()
+                let is_word = |word: &&String| *scopes(word) == [word.as_str().into()];
+                words.iter().filter(is_word).map(|word| word.as_str().into()).collect()
             }
             (None, None) => Scopes::default(),
         }

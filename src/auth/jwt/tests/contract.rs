@@ -276,6 +276,8 @@ fn a_scope_is_there_unless_it_is_absent_or_null() {
     assert_eq!(scope_of(json!({ "scope": "" })), (true, words(&[])));
     assert_eq!(scope_of(json!({ "scope": "read,write" })), (true, words(&["read", "write"])));
     assert_eq!(scope_of(json!({ "scp": ["read", "write"] })), (false, words(&["read", "write"])));
+    let odd = json!({ "scp": ["", "read", "read write", "write,admin", " write", "admin\t"] });
+    assert_eq!(scope_of(odd), (false, words(&["read"])));
     assert_eq!(scope_of(json!({ "scp": "read write" })), (false, words(&["read", "write"])));
     assert_eq!(scope_of(json!({ "scp": ["admin"], "scope": "read" })), (true, words(&["read"])));
 }
