@@ -10,7 +10,7 @@ mod charge;
 mod identify;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -169,12 +169,13 @@ fn host_of(head: &Parts) -> Option<String> {
     };
     let host = named.host();
     let host = host.strip_suffix('.').unwrap_or(host);
-    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_address = literal.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if named.as_str().contains('@') || host.split('.').any(str::is_empty) {
         return None;
     }
-    (is_bracketed || host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
+    (is_address || host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -295,9 +296,22 @@ routes:
     #[test]
     fn a_host_that_cannot_be_read_is_refused() {
         let edge = Edge::new();
-        for host in
-            ["", "a/b", "user@a.example", "a b", "a,b", "a%62", "a:b:c", ".", "a..", ".a", "a..b"]
-        {
+        let bad = [
+            "",
+            "a/b",
+            "user@a.example",
+            "a b",
+            "a,b",
+            "a%62",
+            "a:b:c",
+            ".",
+            "a..",
+            ".a",
+            "a..b",
+            "[a!$]",
+            "[::1",
+        ];
+        for host in bad {
             edge.refuses(request("GET", host, "/open", None), "bad_request");
         }
         let two = Request::builder().uri("/open").header("host", "a").header("host", "b");
