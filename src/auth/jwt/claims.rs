@@ -134,7 +134,7 @@ impl Claims {
         match (&self.read.scope, &self.read.scp) {
             (Some(text), _) | (None, Some(Texts::One(text))) => scopes(text),
             (None, Some(Texts::Several(words))) => {
-                let is_word = |word: &&String| *scopes(word) == [word.as_str().into()];
+                let is_word = |word: &&String| *scopes(word) == [Box::<str>::from(word.as_str())];
                 words.iter().filter(is_word).map(|word| word.as_str().into()).collect()
             }
             (None, None) => Scopes::default(),
