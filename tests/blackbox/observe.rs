@@ -215,10 +215,19 @@ async fn readiness_waits_for_prewarming_no_longer_than_it_may() {
 async fn threads_are_as_many_as_configured() {
     let (_origin, gw) = serve("server: {worker_threads: 3}", &[OPEN]).await;
     let id = gw.process().id().unwrap();
-    let names = std::fs::read_dir(format!("/proc/{id}/task")).unwrap().map(|entry| {
-        std::fs::read_to_string(entry.unwrap().path().join("comm")).unwrap_or_default()
-    });
-    let names: Vec<String> = names.collect();
-    let workers = names.iter().filter(|name| name.contains("clients")).count();
-    assert_eq!(workers, 3, "{names:?}");
+    let workers = || {
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(entry.unwrap().path().join("comm")).unwrap_or_default()
+        };
+        threads.map(name).filter(|name| name.contains("clients")).count()
+    };
+    // A thread takes its name a moment after it was started.
+    let named = async {
+        while workers() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(harness::PATIENCE, named).await.expect("three workers");
+    assert_eq!(workers(), 3);
 }
