@@ -139,15 +139,22 @@ impl State {
         }))
     }
 
-    /// Whether a token was revoked.
+    /// Whether a token was revoked: by the names that it has itself, or by those that the log shows,
+    /// which have the issuer behind them where there are several.
     #[must_use]
     pub fn is_revoked(&self, token: &Token) -> bool {
-        self.revocations.is_revoked(&Issued {
+        let shown = Issued {
             id: token.jti.as_deref(),
             subject: token.principal.subject.as_deref(),
-            client: token.client.as_deref(),
+            client: token.client.as_ref().map(|_| &*token.principal.id),
             at: token.issued_at,
-        })
+        };
+        let own = Issued {
+            subject: token.subject.as_deref().or(token.user_id.as_deref()),
+            client: token.client.as_deref(),
+            ..shown
+        };
+        self.revocations.is_revoked(&shown) || own != shown && self.revocations.is_revoked(&own)
     }
 
     /// Waits until the shared state answers, where there is one, and knows what was revoked.

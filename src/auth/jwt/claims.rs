@@ -145,13 +145,14 @@ impl Claims {
     /// apart the names of different issuers, who may each know a "42".
     pub(super) fn principal(&self, names: &Names, realm: Option<&str>) -> Principal {
         let id = names.client_id.as_ref().unwrap_or(&names.subject);
+        let of_realm = |name: &Arc<str>| match realm {
+            None => Arc::clone(name),
+            Some(realm) => format!("{name}@{realm}").into(),
+        };
         Principal {
             scheme: Scheme::Jwt,
-            id: match realm {
-                None => Arc::clone(id),
-                Some(realm) => format!("{id}@{realm}").into(),
-            },
-            subject: Some(Arc::clone(&names.subject)),
+            id: of_realm(id),
+            subject: Some(of_realm(&names.subject)),
             scopes: self.scopes(),
         }
     }

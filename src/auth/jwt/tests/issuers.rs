@@ -45,7 +45,8 @@ fn an_issuer_is_chosen_by_its_exact_name() {
     assert_eq!(own.principal.quota_key(), "jwt:42");
     let others = verify(&es256(&json!({ "iss": OTHER, "exp": NOW + 1, "sub": "42" }))).unwrap();
     assert_eq!(others.principal.quota_key(), "jwt:42@https://id.example");
-    assert_eq!(others.principal.subject.as_deref(), Some("42"));
+    assert_eq!(others.principal.subject.as_deref(), Some("42@https://id.example"));
+    assert_eq!(others.subject.as_deref(), Some("42"), "as the token says it");
     assert_ne!(own.principal.identity_key(), others.principal.identity_key());
 
     // The other issuer may not speak for the first one, nor the first key for the other issuer.
