@@ -11,7 +11,7 @@ use http::Uri;
 use super::key_set::LiveKeySet;
 
 /// The shortest and the longest time between two refreshes.
-const REFRESH: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(24 * 60 * 60)];
+const REFRESH: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(24 * 60 * 60)];
 /// The shortest and the longest time between two fetches for the sake of unknown keys.
 const COOLDOWN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60 * 60)];
 /// The shortest and the longest time that one fetch may take.
