@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::{Answer, Gateway, HmacClient, Launcher, Origin, PATIENCE, jwt, unix_now};
+use harness::{
+    Answer, Finished, Gateway, HmacClient, Launcher, Origin, PATIENCE, Program, Request, jwt,
+    unix_now,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::copy_bidirectional;
@@ -81,6 +84,45 @@ pub(crate) async fn wait_for_metric(
 /// while can only be waited for.
 pub(crate) async fn time_passes(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// How soon a change outside the process is in force: a second is promised, the rest is for a
+/// machine with other things to do.
+pub(crate) const PROMPTLY: Duration = Duration::from_secs(5);
+
+/// Returns when this request is answered with this status; what changes outside the process is
+/// noticed by its clock.
+pub(crate) async fn wait_for_status(request: &Request<SocketAddr>, status: u16) {
+    let started = Instant::now();
+    loop {
+        let reply = request.clone().send().await;
+        if reply.status == status {
+            return;
+        }
+        let waited = started.elapsed();
+        assert!(
+            waited < PATIENCE,
+            "no {status} after {waited:?}: {} {}",
+            reply.status,
+            reply.text()
+        );
+        time_passes(Duration::from_millis(20)).await;
+    }
+}
+
+/// The same, within the time that is promised for it.
+pub(crate) async fn wait_promptly_for_status(request: &Request<SocketAddr>, status: u16) {
+    let started = Instant::now();
+    wait_for_status(request, status).await;
+    assert!(started.elapsed() < PROMPTLY, "{status} after {:?}", started.elapsed());
+}
+
+/// Runs a command of the gateway's program on the configuration of a gateway, without any of the
+/// secrets that it names.
+pub(crate) async fn farmgate(gw: &Gateway, words: &[&str]) -> Finished {
+    let conf = gw.directory().join("conf/gateway.yaml");
+    let program = Program::at(env!("CARGO_BIN_EXE_farmgate")).clean_env();
+    program.args(words.iter().copied()).arg("--config").arg(conf).run().await
 }
 
 /// One entry of `auth.api_keys`, in flow style; `more` are further members.

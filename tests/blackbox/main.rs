@@ -23,6 +23,8 @@ mod failover;
 mod hostile;
 mod integration;
 mod internal;
+mod issuers;
+mod keys;
 mod limits;
 mod observe;
 mod protocols;
