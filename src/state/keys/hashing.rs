@@ -23,6 +23,7 @@ pub struct HashPool {
 
 #[derive(Debug, Default)]
 struct Counters {
+    queued: AtomicU64,
     started: AtomicU64,
     finished: AtomicU64,
     refused: AtomicU64,
@@ -70,13 +71,22 @@ impl HashPool {
             // Who asked may be gone; then nobody wants to know.
             drop(done.send(result));
         };
+        // Before it is sent, or it could be finished before it is queued.
+        self.counters.queued.fetch_add(1, Ordering::Relaxed);
         match self.queue.try_send(Box::new(counted)) {
             Ok(()) => Ok(outcome),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+                self.refuse();
                 Err(QueueFull)
             }
         }
+    }
+
+    /// Counts a hash that was refused; also one that was not even asked for, because as many keys
+    /// are being looked at already as could be hashed.
+    pub fn refuse(&self) {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many hashes were begun.
@@ -91,11 +101,11 @@ impl HashPool {
         self.counters.finished.load(Ordering::Relaxed)
     }
 
-    /// How many are computed at this moment.
+    /// How many are computed at this moment or wait for it.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         let finished = self.finished();
-        self.started().saturating_sub(finished)
+        self.counters.queued.load(Ordering::Relaxed).saturating_sub(finished)
     }
 
     /// How many were refused because too many waited.
@@ -133,7 +143,7 @@ mod tests {
         is_begun.recv().unwrap();
         let second = pool.run(|| 2).unwrap();
         assert_eq!(pool.run(|| 3).unwrap_err(), QueueFull);
-        assert_eq!((pool.started(), pool.in_flight(), pool.refused()), (1, 1, 1));
+        assert_eq!((pool.started(), pool.in_flight(), pool.refused()), (1, 2, 1));
         release.send(()).unwrap();
         assert_eq!((first.await, second.await), (Ok(1), Ok(2)));
         assert_eq!(pool.run(|| 4).unwrap().await, Ok(4));

@@ -53,7 +53,10 @@ impl SlowKeys {
                 return judge(known, guard, now).await;
             }
             let passenger = match self.flights.board(tag) {
-                Boarding::Full => return Err(busy()),
+                Boarding::Full => {
+                    self.pool.refuse();
+                    return Err(busy());
+                }
                 Boarding::Join(passenger) => passenger,
                 Boarding::Lead(lead) => {
                     // The flight before this one may have landed between the two looks.

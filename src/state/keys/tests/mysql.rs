@@ -381,6 +381,7 @@ async fn more_cold_keys_than_may_wait_are_refused_at_once() {
     let outcomes = futures::future::join_all(calls).await;
     let busy = KeyError::Busy { retry_after: Duration::from_secs(1) };
     assert_eq!(outcomes, [Ok(()), Ok(()), Err(busy)]);
+    assert_eq!(bench.keys.hashes().unwrap().refused(), 1);
     assert_eq!(allowance.state().0, 9, "being busy is nobody's failure");
     assert!(bench.ask(&keys[2]).await.is_ok());
 }
