@@ -126,6 +126,9 @@ impl Lifecycle {
             let is_quiet = self.state.metrics.requests_in_flight.get() == 0;
             quiet = if is_quiet { quiet + DRAIN_LOOK_EVERY } else { Duration::ZERO };
         }
+        // The keeper does it too when the stop begins; but the exit would not wait for it, and the
+        // last requests used keys as well.
+        self.state.keys.flush().await;
         tracing::info!("stopped");
         std::process::exit(0);
     }
