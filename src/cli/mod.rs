@@ -162,7 +162,13 @@ fn manage_keys(files: &Files, command: &keys::KeysCommand) -> ExitCode {
     match found {
         Ok(store) => {
             let (out, err) = (&mut io::stdout(), &mut io::stderr());
-            ExitCode::from(keys::run(command, &store, Now::read(), &mut Screen { out, err }))
+            let code = keys::run(command, &store.file, Now::read(), &mut Screen { out, err });
+            if !store.is_read {
+                let problem = "no gateway of this configuration takes the keys of its store; add \
+                               `auth: {api_keys: {store: true}}`";
+                say(&mut io::stderr(), &format!("warning: {problem}"));
+            }
+            ExitCode::from(code)
         }
         Err(nowhere) => lost(&nowhere),
     }

@@ -22,7 +22,15 @@ pub(super) enum NowhereError {
     Open(#[from] OpenError),
 }
 
-/// The file of the key store; its folder is made where it is not there yet.
+/// The key store of a configuration.
+pub(super) struct Store {
+    /// Its file.
+    pub(super) file: PathBuf,
+    /// Whether a gateway of this configuration reads it.
+    pub(super) is_read: bool,
+}
+
+/// The key store; its folder is made where it is not there yet.
 ///
 /// # Errors
 ///
@@ -30,11 +38,12 @@ pub(super) enum NowhereError {
 pub(super) fn key_store(
     config: &std::path::Path,
     environment: &Environment,
-) -> Result<PathBuf, NowhereError> {
-    let storage = storage(config, environment)?;
+) -> Result<Store, NowhereError> {
+    let (storage, is_read) = storage(config, environment)?;
     let dir = storage.dir.as_ref().ok_or(NowhereError::NoFolder)?;
     open::make_folder(dir)?;
-    open::key_store_file(&storage).ok_or(NowhereError::NoFolder)
+    let file = open::key_store_file(&storage).ok_or(NowhereError::NoFolder)?;
+    Ok(Store { file, is_read })
 }
 
 /// The places of revocations.
@@ -46,7 +55,7 @@ pub(super) fn revocations(
     config: &std::path::Path,
     environment: &Environment,
 ) -> Result<Places, NowhereError> {
-    let storage = storage(config, environment)?;
+    let (storage, _) = storage(config, environment)?;
     if let Some(dir) = &storage.dir {
         open::make_folder(dir)?;
     }
@@ -54,18 +63,22 @@ pub(super) fn revocations(
     Ok(Places { file: open::revocations_file(&storage), redis })
 }
 
-/// The storage that a configuration names. What else is wrong with it does not matter here: a key
-/// can be revoked while a route has a fault.
+/// The storage that a configuration names, and whether its key store is read, as far as the faults
+/// let it be known. What else is wrong does not matter here: a key can be revoked while a route has
+/// a fault.
 fn storage(
     config: &std::path::Path,
     environment: &Environment,
-) -> Result<StorageRule, NowhereError> {
+) -> Result<(StorageRule, bool), NowhereError> {
     let (sources, faults) = reload::load(config, environment);
     let Some(sources) = sources else { return Err(NowhereError::Config(faults)) };
     let about_state: Vec<ConfigFault> =
         faults.into_iter().filter(|fault| fault.path.starts_with("state")).collect();
     if about_state.is_empty() {
-        Ok(snapshot::storage_of(&sources))
+        let storage = snapshot::storage_of(&sources);
+        let is_known = sources.gateway.document.is_whole("auth.api_keys");
+        let is_read = storage.has_key_store || !is_known;
+        Ok((storage, is_read))
     } else {
         Err(NowhereError::Config(about_state))
     }
