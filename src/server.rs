@@ -136,14 +136,22 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     lifecycle.threads = Some(1);
     server.add_service(lifecycle);
 
-    for listener in &first.restart.listeners {
-        let (address, tls) = (listener.address, listener.tls.is_some());
-        tracing::info!(%address, tls, "listening");
-    }
-    tracing::info!(address = %first.restart.admin, "admin listening");
+    announce(&first);
     drop(first);
     server.run(RunArgs::default());
     Ok(())
+}
+
+/// Says what serves, and what is wrong and does not keep it from serving.
+fn announce(snapshot: &Snapshot) {
+    for warning in &snapshot.warnings {
+        tracing::warn!(%warning, "configuration warning");
+    }
+    for listener in &snapshot.restart.listeners {
+        let (address, tls) = (listener.address, listener.tls.is_some());
+        tracing::info!(%address, tls, "listening");
+    }
+    tracing::info!(address = %snapshot.restart.admin, "admin listening");
 }
 
 /// Opens what the process keeps elsewhere, before Pingora has a runtime.
