@@ -67,7 +67,7 @@ pub use gateway::{Gateway, Launcher, PoolFile};
 pub use headers::Headers;
 pub use http2::Http2;
 pub use https::Https;
-pub use mariadb::MariaDb;
+pub use mariadb::{MariaDb, TableLock};
 pub use metrics::{Sample, metric, samples};
 pub use open_files::raise_open_files;
 pub use origin::{Origin, Recorded};

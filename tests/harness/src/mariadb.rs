@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::{Directory, PATIENCE, Process, Program, Reservation};
@@ -45,6 +45,12 @@ pub struct MariaDb {
     directory: Directory,
 }
 
+/// A table that nobody else can read for as long as this is there.
+pub struct TableLock {
+    /// It holds the lock, and is killed when dropped.
+    _client: Child,
+}
+
 impl MariaDb {
     /// Starts a server inside a tokio runtime.
     ///
@@ -73,6 +79,26 @@ impl MariaDb {
         let mut client = command(CLIENT);
         client.args(arguments).arg(socket).arg(DATABASE);
         feed(client, sql).await.lines().map(str::to_owned).collect()
+    }
+
+    /// Keeps everybody else from reading this table, until the result is dropped.
+    ///
+    /// # Panics
+    /// When there is no such table.
+    pub async fn lock(&self, table: &str) -> TableLock {
+        let socket = format!("--socket={}", socket(self.directory.path()).display());
+        let arguments = ["--no-defaults", "--user=root", "--batch", "--unbuffered"];
+        let mut client = command(CLIENT);
+        client.args(arguments).arg(socket).arg(DATABASE);
+        let mut client = client.spawn().unwrap_or_else(|error| panic!("{CLIENT}: {error}"));
+        let stdin = client.stdin.as_mut().expect("stdin is piped");
+        let sql = format!("LOCK TABLES {table} WRITE;\nSELECT 'locked';\n");
+        stdin.write_all(sql.as_bytes()).await.expect("a client that reads statements");
+        let stdout = client.stdout.take().expect("stdout is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let locked = timeout(PATIENCE, lines.next_line()).await;
+        assert!(matches!(locked, Ok(Ok(Some(_)))), "{table} cannot be locked: {locked:?}");
+        TableLock { _client: client }
     }
 
     /// Kills the server at once; what was committed stays.
@@ -201,6 +227,22 @@ fn missing(program: &str) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn locked_table_is_read_once_the_lock_is_dropped() {
+        let db = MariaDb::start().await;
+        db.run("CREATE TABLE t (a INT); INSERT INTO t VALUES (7);").await;
+        let lock = db.lock("t").await;
+        let mut reading = Box::pin(db.run("SELECT a FROM t"));
+        let waiting = "SELECT COUNT(*) FROM information_schema.processlist \
+                       WHERE info = 'SELECT a FROM t'";
+        tokio::select! {
+            rows = &mut reading => panic!("read through the lock: {rows:?}"),
+            () = async { while db.run(waiting).await != ["1"] {} } => {}
+        }
+        drop(lock);
+        assert_eq!(reading.await, ["7"]);
+    }
 
     #[tokio::test]
     async fn killed_server_comes_back_with_its_data() {
