@@ -526,7 +526,7 @@ async fn revoked_tokens_are_refused_promptly_and_after_a_restart() {
     for token in cases.iter().map(|(_, token)| token).chain(&others) {
         expect(&gw, token, 200).await;
     }
-    for (target, token) in &cases {
+    for (target, _) in &cases {
         let told = farmgate(&gw, &[&["tokens", "revoke"], &target[..]].concat()).await;
         let told = told.expect_code(0);
         assert!(told.stdout[0].contains(target[1]), "{:?}", told.stdout);
