@@ -46,6 +46,12 @@ fn rule(
     let algorithms: Vec<TokenAlgorithm> =
         config.algorithms.iter().map(|name| algorithm(*name)).collect();
     let path = |key: &str| format!("auth.jwt[{index}].{key}");
+    if algorithms.is_empty() {
+        // Asked before the keys are read, which is done by what they are for.
+        let problem = "list the algorithms that the issuer signs with, such as `[RS256]`";
+        sources.gateway.report(faults, &path("algorithms"), problem);
+        return None;
+    }
     let keys = match (&config.jwks, config.keys.is_empty()) {
         (None, false) => KeySource::Static(keys(sources, index, &algorithms, faults)?),
         (Some(jwks), true) => fetched(sources, index, jwks, key_sets, faults)?,
@@ -63,7 +69,7 @@ fn rule(
             return None;
         }
     };
-    Some(JwtIssuerRule {
+    let rule = JwtIssuerRule {
         issuer: config.issuer.clone(),
         audience: config.audience.clone(),
         algorithms,
@@ -72,7 +78,15 @@ fn rule(
         jti_required: config.jti_required,
         leeway: config.leeway.duration(),
         required_claims: config.required_claims.clone(),
-    })
+    };
+    // Alone first, so that a fault of one of many issuers is told where that one stands.
+    match JwtVerifier::new(vec![rule.clone()]) {
+        Ok(_) => Some(rule),
+        Err(error) => {
+            sources.gateway.report(faults, &format!("auth.jwt[{index}]"), error.to_string());
+            None
+        }
+    }
 }
 
 /// The keys that are configured; each place may hold several.
