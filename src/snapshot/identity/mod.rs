@@ -3,6 +3,7 @@
 mod jwt;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::{
     ApiKeyRule, ApiKeyTable, ClientRule, ClientSecret, KeyDigest, KeySetSource, SharedSecret,
@@ -15,6 +16,9 @@ use crate::config::identity::{
 use crate::config::sources::Sources;
 use crate::endpoint::TokenRule;
 use crate::internal_token::InternalRule;
+
+/// The shortest life of a token: its times are whole seconds.
+const LIFETIME_MIN: Duration = Duration::from_secs(1);
 
 /// What came of `auth`.
 #[derive(Default)]
@@ -155,6 +159,8 @@ fn tokens(
     faults: &mut Vec<ConfigFault>,
 ) -> Option<TokenRule> {
     let gateway = &sources.gateway;
+    let lifetime = config.lifetime.duration();
+    check_lifetime(sources, "auth.token.lifetime", lifetime, faults);
     let mut issuers = gateway.value.auth.jwt.iter().enumerate();
     let found = issuers.find(|(_, issuer)| issuer.issuer.as_ref() == Some(&config.issuer));
     let Some((index, issuer)) = found else {
@@ -182,7 +188,7 @@ fn tokens(
             key: Arc::new(key),
             issuer: config.issuer.clone(),
             audience: issuer.audience.clone(),
-            lifetime: config.lifetime.duration(),
+            lifetime,
         }),
         // The issuer has the same fault, which is already told.
         Err(_) => None,
@@ -194,17 +200,32 @@ fn internal(
     config: &InternalConfig,
     faults: &mut Vec<ConfigFault>,
 ) -> Option<InternalRule> {
+    let lifetime = config.lifetime.duration();
+    check_lifetime(sources, "auth.internal.lifetime", lifetime, faults);
     let secret = sources.secrets.get("auth.internal.secret")?;
     match SigningKey::new(&SharedSecret::new(secret.as_bytes())) {
         Ok(key) => Some(InternalRule {
             key: Arc::new(key),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
-            lifetime: config.lifetime.duration(),
+            lifetime,
         }),
         Err(error) => {
             sources.gateway.report(faults, "auth.internal.secret", error.to_string());
             None
         }
+    }
+}
+
+fn check_lifetime(
+    sources: &Sources,
+    path: &str,
+    lifetime: Duration,
+    faults: &mut Vec<ConfigFault>,
+) {
+    if lifetime < LIFETIME_MIN {
+        let problem = "a token that ends in the second in which it begins never holds; write 1s or \
+                       more";
+        sources.gateway.report(faults, path, problem);
     }
 }
