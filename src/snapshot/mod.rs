@@ -195,11 +195,10 @@ pub fn compile(
     let routes = routes::compile(sources, &parts, &mut faults);
     let restart = restart_only(sources, &mut faults);
     if !faults.is_empty() {
-        faults.sort_by(|one, other| {
-            (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column))
-        });
+        sort(&mut faults);
         return Err(faults);
     }
+    sort(&mut warnings);
     let shield = config.limits.shield.clone();
     Ok(Snapshot {
         generation,
@@ -223,6 +222,13 @@ pub fn compile(
         restart,
         warnings,
     })
+}
+
+/// As they stand in the files.
+fn sort(faults: &mut [ConfigFault]) {
+    faults.sort_by(|one, other| {
+        (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column))
+    });
 }
 
 /// What a configuration keeps on this machine and shares with others, whatever else is wrong with it.
