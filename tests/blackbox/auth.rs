@@ -4,12 +4,17 @@ use harness::{Answer, Directory, Gateway, HmacClient, Message, Origin, Reply, Re
 use harness::{jwt, nonce, unix_now};
 use serde_json::{Value, json};
 
-use crate::fixtures::{JWT_SECRET, api_key, claims, conf, gateway, nextcloud, serve, token};
+use crate::fixtures::{
+    JWT_SECRET, api_key, claims, conf, gateway, nextcloud, serve, token, wait_for_metric,
+};
 
 const JWT: &str = "jwt: [{keys: ['env:JWT_SECRET'], issuer: farm, audience: nextcloud, \
                    token_type: access}]";
 const HMAC: &str = "hmac: {skew: 60s, clients: [{id: nextcloud, secrets: ['env:HMAC_SECRET'], \
                     scopes: [read, write]}]}";
+
+/// A route for everybody who signs.
+const SIGNED: &str = "{name: signed, path_prefix: /, pool: service, auth: {any: [hmac]}}";
 
 /// Longest signed body on a route that streams.
 const STREAMED_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -428,4 +433,88 @@ async fn both_secrets_of_a_rotation_are_accepted_and_come_from_file_and_environm
     gw.get("/").bearer(&token("7")).send().await.expect_status(200);
     let stranger = HmacClient::new("nextcloud", "never configured");
     gw.get("/").signed_by(&stranger).send().await.expect_status(403);
+}
+
+/// The operator's map as it is: one entry that cannot be read leaves the others alone.
+#[tokio::test]
+async fn clients_of_a_json_map_sign_whatever_else_stands_in_it() {
+    let map = json!({
+        "nextcloud": nextcloud().secret_base64(), "broken": "not base64!", "a b": "YQ==",
+        "rotating": ["YQ==", nextcloud().secret_base64()], "number": 5,
+    });
+    let sections = "auth: {hmac: {clients_json: 'file:clients.json', \
+                    clients: [{id: listed, secrets: ['env:HMAC_SECRET']}]}}";
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let gw = gateway()
+        .file("conf/clients.json", map.to_string())
+        .with(conf(sections, &[SIGNED]))
+        .pool("service", origin.address())
+        .start()
+        .await;
+    let signed = async |id: &str| {
+        let client = HmacClient::new(id, "what the tests and Nextcloud share");
+        gw.get("/hmac").signed_by(&client).send().await
+    };
+    for id in ["nextcloud", "rotating", "listed"] {
+        signed(id).await.expect_status(200);
+    }
+    for (id, reason) in
+        [("broken", "bad_base64"), ("number", "bad_base64"), ("nobody", "unknown_client")]
+    {
+        signed(id).await.expect_status(403).expect_json("/errors/reason", reason);
+    }
+    let shown = gw.admin_get("/config").send().await.json();
+    let warnings = shown["warnings"].to_string();
+    assert_eq!(shown["warnings"].as_array().unwrap().len(), 3, "{warnings}");
+    for id in ["broken", "a b", "number"] {
+        assert!(warnings.contains(id), "{id}: {warnings}");
+    }
+    assert!(!warnings.contains("not base64!"), "{warnings}");
+    // What is changed beside the running gateway counts from the next reload on.
+    gw.rewrite_file(
+        "conf/clients.json",
+        &json!({ "broken": nextcloud().secret_base64() }).to_string(),
+    );
+    gw.reload().await;
+    wait_for_metric(&gw, "farmgate_config_generation", &[], |number| number >= 2.0).await;
+    signed("broken").await.expect_status(200);
+    signed("listed").await.expect_status(200);
+    signed("nextcloud").await.expect_status(403).expect_json("/errors/reason", "unknown_client");
+}
+
+#[tokio::test]
+async fn secret_of_a_client_counts_from_and_until_its_times() {
+    let at = |offset: i64| jiff::Timestamp::from_second(unix_now() + offset).unwrap().to_string();
+    let (past, future) = (at(-3600), at(3600));
+    let old = |more: &str| format!("{{secret: 'env:OLD', {more}}}");
+    let new = |more: &str| format!("{{secret: 'env:HMAC_SECRET', {more}}}");
+    let secrets = [
+        ("overlap", old(&format!("until: {future}")), new(&format!("from: {past}"))),
+        ("before", old(&format!("until: {future}")), new(&format!("from: {future}"))),
+        ("after", old(&format!("until: {past}")), new(&format!("from: {past}"))),
+    ];
+    let clients: Vec<String> = secrets
+        .iter()
+        .map(|(id, old, new)| format!("{{id: {id}, secrets: [{old}, {new}]}}"))
+        .collect();
+    let sections = format!("auth: {{hmac: {{clients: [{}]}}}}", clients.join(", "));
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let before = HmacClient::new("", "what was shared before");
+    let gw = gateway()
+        .env("OLD", &before.secret_base64())
+        .with(conf(&sections, &[SIGNED]))
+        .pool("service", origin.address())
+        .start()
+        .await;
+    for (id, old, new) in [("overlap", 200, 200), ("before", 200, 403), ("after", 403, 200)] {
+        for (secret, status) in
+            [("what was shared before", old), ("what the tests and Nextcloud share", new)]
+        {
+            let client = HmacClient::new(id, secret);
+            let reply = gw.get("/hmac").signed_by(&client).send().await;
+            assert_eq!(reply.status, status, "{id} with {secret:?}: {}", reply.text());
+        }
+    }
 }

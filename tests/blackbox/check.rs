@@ -14,11 +14,12 @@ const EXIT_CONFIG: i32 = 78;
 const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
 
 /// Each key of each section, and the test that fails when the key does nothing.
-const TRIED: [(&str, &str); 75] = [
+const TRIED: [(&str, &str); 46] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),
     ("GatewayConfig.admin", "observe::admin_listener_says_what_it_answers"),
     ("GatewayConfig.server", "observe::threads_are_as_many_as_configured"),
     ("GatewayConfig.downstream", "refusals::too_many_header_fields_are_refused"),
+    ("GatewayConfig.state", "keys::store_is_there_before_the_gateway_and_after_its_restart"),
     ("GatewayConfig.auth", "auth::any_one_of_three_credentials_opens_a_route"),
     ("GatewayConfig.limits", "limits::quota_is_exact_over_64_connections"),
     ("GatewayConfig.cache", "cache::objects_over_the_bound_are_served_and_not_kept"),
@@ -51,35 +52,6 @@ const TRIED: [(&str, &str); 75] = [
     ),
     ("DownstreamConfig.keepalive_timeout", "refusals::idle_connection_is_closed_after_its_time"),
     ("DownstreamConfig.write_timeout", "refusals::client_that_does_not_read_is_given_up"),
-    ("AuthConfig.jwt", "auth::any_one_of_three_credentials_opens_a_route"),
-    ("AuthConfig.api_keys", "auth::any_one_of_three_credentials_opens_a_route"),
-    ("AuthConfig.hmac", "auth::any_one_of_three_credentials_opens_a_route"),
-    ("JwtConfig.secret", "auth::refused_token_says_which_rule_it_breaks"),
-    ("JwtConfig.issuer", "auth::refused_token_says_which_rule_it_breaks"),
-    ("JwtConfig.audience", "auth::refused_token_says_which_rule_it_breaks"),
-    ("JwtConfig.leeway", "auth::token_rules_of_the_configuration_are_asked"),
-    ("JwtConfig.token_type", "auth::refused_token_says_which_rule_it_breaks"),
-    ("JwtConfig.jti_required", "auth::token_rules_of_the_configuration_are_asked"),
-    ("ApiKeyConfig.id", "observe::one_line_is_logged_for_each_request"),
-    ("ApiKeyConfig.sha256", "auth::unknown_revoked_and_expired_keys_look_the_same"),
-    ("ApiKeyConfig.scopes", "auth::scope_of_a_route_is_asked_of_every_scheme"),
-    ("ApiKeyConfig.expires_at", "auth::unknown_revoked_and_expired_keys_look_the_same"),
-    ("ApiKeyConfig.revoked", "auth::unknown_revoked_and_expired_keys_look_the_same"),
-    ("HmacConfig.skew", "auth::signature_holds_within_the_configured_skew_only"),
-    ("HmacConfig.nonce_ttl", "auth::full_nonce_memory_refuses_rather_than_forgets"),
-    ("HmacConfig.nonces_max", "auth::full_nonce_memory_refuses_rather_than_forgets"),
-    ("HmacConfig.clients", "auth::signature_for_another_request_says_what_differs"),
-    ("HmacClientConfig.id", "auth::signature_for_another_request_says_what_differs"),
-    (
-        "HmacClientConfig.secrets",
-        "auth::both_secrets_of_a_rotation_are_accepted_and_come_from_file_and_environment",
-    ),
-    ("HmacClientConfig.scopes", "auth::scope_of_a_route_is_asked_of_every_scheme"),
-    ("LimitsConfig.shield", "limits::shield_turns_a_flood_from_one_address_away"),
-    ("LimitsConfig.principals_max", "limits::number_of_counted_principals_is_bounded"),
-    ("LimitsConfig.quotas", "limits::quota_is_exact_over_64_connections"),
-    ("ShieldConfig.requests_per_second_max", "limits::shield_turns_a_flood_from_one_address_away"),
-    ("ShieldConfig.in_flight_max", "limits::shield_bounds_what_one_address_has_in_flight"),
     ("CacheConfig.memory", "cache::memory_budget_holds_however_much_is_asked_for"),
     ("CacheConfig.object_bytes_max", "cache::objects_over_the_bound_are_served_and_not_kept"),
     ("CacheConfig.refreshes_max", "collapse::refreshes_at_once_are_bounded"),
@@ -100,16 +72,113 @@ const TRIED: [(&str, &str); 75] = [
         "EnvelopeConfig.body_bytes_max",
         "check::body_over_the_bound_of_the_envelope_passes_unwrapped",
     ),
+    ("LimitsConfig.shield", "limits::shield_turns_a_flood_from_one_address_away"),
+    ("LimitsConfig.principals_max", "limits::number_of_counted_principals_is_bounded"),
+    (
+        "LimitsConfig.failures",
+        "quotas::address_that_tries_credentials_is_stopped_and_its_neighbours_are_not",
+    ),
+    ("LimitsConfig.quotas", "limits::quota_is_exact_over_64_connections"),
+    ("ShieldConfig.requests_per_second_max", "limits::shield_turns_a_flood_from_one_address_away"),
+    ("ShieldConfig.in_flight_max", "limits::shield_bounds_what_one_address_has_in_flight"),
+    ("QuotaConfig.rate", "quotas::each_quota_counts_the_callers_that_it_is_of"),
+    ("QuotaConfig.of", "quotas::each_quota_counts_the_callers_that_it_is_of"),
+    ("QuotaConfig.counts", "quotas::hits_and_misses_have_budgets_of_their_own"),
+    ("QuotaConfig.methods", "quotas::quota_for_a_method_leaves_the_others_alone"),
+];
+
+/// The same for who may call.
+const TRIED_IDENTITY: [(&str, &str); 54] = [
+    ("AuthConfig.jwt", "auth::any_one_of_three_credentials_opens_a_route"),
+    ("AuthConfig.tokens_remembered_max", "issuers::number_of_remembered_tokens_is_bounded"),
+    ("AuthConfig.api_keys", "auth::any_one_of_three_credentials_opens_a_route"),
+    ("AuthConfig.hmac", "auth::any_one_of_three_credentials_opens_a_route"),
+    ("AuthConfig.token", "integration::issued_token_opens_what_it_was_issued_for"),
+    ("AuthConfig.internal", "internal::service_is_told_who_calls_by_a_token_it_can_verify"),
+    ("JwtConfig.issuer", "issuers::every_issuer_has_rules_of_its_own"),
+    ("JwtConfig.audience", "issuers::every_issuer_has_rules_of_its_own"),
+    ("JwtConfig.algorithms", "issuers::every_issuer_signs_with_its_own_algorithm_and_no_other"),
+    ("JwtConfig.keys", "issuers::keys_of_a_rotation_all_count_until_a_reload_drops_one"),
+    ("JwtConfig.jwks", "issuers::first_token_of_an_issuer_waits_for_its_keys"),
+    ("JwtConfig.leeway", "issuers::every_issuer_has_rules_of_its_own"),
+    ("JwtConfig.token_type", "issuers::every_issuer_has_rules_of_its_own"),
+    ("JwtConfig.jti_required", "issuers::every_issuer_has_rules_of_its_own"),
+    ("JwtConfig.required_claims", "issuers::every_issuer_has_rules_of_its_own"),
+    ("JwksConfig.url", "issuers::first_token_of_an_issuer_waits_for_its_keys"),
+    (
+        "JwksConfig.refresh",
+        "issuers::keys_are_refreshed_in_the_background_and_kept_while_that_fails",
+    ),
+    ("JwksConfig.cooldown", "issuers::rotation_is_one_fetch_for_fifty_clients"),
+    ("JwksConfig.timeout", "issuers::slow_issuer_is_given_up_after_its_timeout"),
+    ("JwksConfig.ca_file", "issuers::key_set_over_tls_needs_an_authority_that_is_trusted"),
+    ("ApiKeysConfig.keys", "auth::unknown_revoked_and_expired_keys_look_the_same"),
+    ("ApiKeysConfig.store", "keys::created_key_is_let_in_promptly_with_all_it_was_given"),
+    ("ApiKeysConfig.mysql", "keys::key_of_the_tables_needs_the_pepper_and_an_active_owner"),
+    ("ApiKeyConfig.id", "observe::one_line_is_logged_for_each_request"),
+    ("ApiKeyConfig.sha256", "auth::unknown_revoked_and_expired_keys_look_the_same"),
+    ("ApiKeyConfig.user", "keys::key_of_the_file_acts_for_its_user_until_its_time"),
+    ("ApiKeyConfig.scopes", "auth::scope_of_a_route_is_asked_of_every_scheme"),
+    ("ApiKeyConfig.expires_at", "keys::key_of_the_file_acts_for_its_user_until_its_time"),
+    ("ApiKeyConfig.revoked", "auth::unknown_revoked_and_expired_keys_look_the_same"),
+    ("MysqlKeysConfig.url", "keys::key_of_the_tables_needs_the_pepper_and_an_active_owner"),
+    ("MysqlKeysConfig.pepper", "keys::key_of_the_tables_needs_the_pepper_and_an_active_owner"),
+    ("MysqlKeysConfig.timeout", "keys::database_that_does_not_answer_is_given_up_and_asked_by_few"),
+    (
+        "MysqlKeysConfig.connections_max",
+        "keys::database_that_does_not_answer_is_given_up_and_asked_by_few",
+    ),
+    ("MysqlKeysConfig.remember", "keys::proved_key_is_remembered_for_as_long_as_it_says"),
+    ("MysqlKeysConfig.recheck", "keys::key_that_the_tables_withdraw_is_refused_without_a_reload"),
+    ("MysqlKeysConfig.hash_threads", "keys::more_cold_keys_than_may_wait_are_told_to_come_back"),
+    ("MysqlKeysConfig.hash_queue_max", "keys::more_cold_keys_than_may_wait_are_told_to_come_back"),
+    ("HmacConfig.skew", "auth::signature_holds_within_the_configured_skew_only"),
+    ("HmacConfig.nonce_ttl", "auth::full_nonce_memory_refuses_rather_than_forgets"),
+    ("HmacConfig.nonces_max", "auth::full_nonce_memory_refuses_rather_than_forgets"),
+    ("HmacConfig.clients_json", "auth::clients_of_a_json_map_sign_whatever_else_stands_in_it"),
+    ("HmacConfig.clients", "auth::signature_for_another_request_says_what_differs"),
+    ("HmacClientConfig.id", "auth::signature_for_another_request_says_what_differs"),
+    (
+        "HmacClientConfig.secrets",
+        "auth::both_secrets_of_a_rotation_are_accepted_and_come_from_file_and_environment",
+    ),
+    ("HmacClientConfig.scopes", "auth::scope_of_a_route_is_asked_of_every_scheme"),
+    ("HmacSecretConfig.secret", "auth::secret_of_a_client_counts_from_and_until_its_times"),
+    ("HmacSecretConfig.from", "auth::secret_of_a_client_counts_from_and_until_its_times"),
+    ("HmacSecretConfig.until", "auth::secret_of_a_client_counts_from_and_until_its_times"),
+    ("TokenConfig.issuer", "integration::issued_token_opens_what_it_was_issued_for"),
+    ("TokenConfig.lifetime", "keys::created_key_is_let_in_promptly_with_all_it_was_given"),
+    ("InternalConfig.secret", "internal::internal_token_opens_nothing_at_the_edge"),
+    ("InternalConfig.issuer", "internal::service_is_told_who_calls_by_a_token_it_can_verify"),
+    ("InternalConfig.audience", "internal::service_is_told_who_calls_by_a_token_it_can_verify"),
+    ("InternalConfig.lifetime", "internal::service_is_told_who_calls_by_a_token_it_can_verify"),
+];
+
+/// The same for routes and pools.
+const TRIED_ROUTES: [(&str, &str); 37] = [
     ("RouteConfig.name", "observe::requests_are_counted_by_route_method_and_status"),
     ("RouteConfig.hosts", "refusals::route_is_found_by_host_in_any_case_and_with_any_port"),
     ("RouteConfig.path_prefix", "refusals::escaped_letters_do_not_walk_around_a_route"),
+    (
+        "RouteConfig.paths",
+        "refusals::exact_paths_come_before_prefixes_and_take_nothing_beneath_them",
+    ),
     ("RouteConfig.methods", "refusals::refusal_of_a_method_names_those_that_are_taken"),
     (
         "RouteConfig.pool",
         "reload::three_faults_in_three_files_are_reported_at_once_and_the_old_routes_answer",
     ),
+    (
+        "RouteConfig.endpoint",
+        "integration::recorded_answers_of_the_integration_api_are_repeated_byte_for_byte",
+    ),
     ("RouteConfig.auth", "auth::challenge_names_the_credential_that_would_help"),
-    ("RouteConfig.quota", "limits::routes_that_name_one_quota_share_it"),
+    ("RouteConfig.quotas", "limits::routes_that_name_one_quota_share_it"),
+    (
+        "RouteConfig.json_only",
+        "integration::recorded_refusals_by_limit_method_and_type_are_repeated_byte_for_byte",
+    ),
+    ("RouteConfig.login", "quotas::failed_logins_at_the_upstream_are_limited_by_address"),
     ("RouteConfig.cache", "reload::quotas_answers_and_nonces_survive_a_reload"),
     ("RouteConfig.envelope", "check::body_over_the_bound_of_the_envelope_passes_unwrapped"),
     ("RouteConfig.credentials", "auth::stripped_credentials_stop_at_the_gateway"),
@@ -117,13 +186,15 @@ const TRIED: [(&str, &str); 75] = [
     ("RouteConfig.body_bytes_max", "refusals::body_that_grows_beyond_the_limit_is_refused"),
     ("RouteConfig.prewarm", "observe::readiness_waits_for_prewarming_no_longer_than_it_may"),
     ("RouteAuthConfig.any", "auth::any_one_of_three_credentials_opens_a_route"),
-];
-
-/// The same for the keys of a pool's file and what is left of a route's.
-const TRIED_TOO: [(&str, &str); 16] = [
     ("RouteAuthConfig.all", "auth::credentials_that_are_all_required_must_all_hold"),
     ("RouteAuthConfig.anonymous", "auth::anonymous_caller_passes_but_a_bad_credential_does_not"),
-    ("RouteAuthConfig.scope", "auth::scope_of_a_route_is_asked_of_every_scheme"),
+    (
+        "RouteAuthConfig.integration",
+        "integration::integration_routes_want_tokens_that_say_what_they_may_do",
+    ),
+    ("RouteAuthConfig.scopes", "auth::scope_of_a_route_is_asked_of_every_scheme"),
+    ("ScopeConfig.any", "quotas::scopes_are_asked_for_by_method"),
+    ("ScopeConfig.methods", "quotas::scopes_are_asked_for_by_method"),
     ("PrewarmConfig.every", "check::faults_between_sections_are_found"),
     ("PrewarmConfig.host", "observe::readiness_waits_for_prewarming_no_longer_than_it_may"),
     ("PrewarmConfig.targets", "observe::readiness_waits_for_prewarming_no_longer_than_it_may"),
@@ -142,13 +213,13 @@ const TRIED_TOO: [(&str, &str); 16] = [
 #[test]
 fn every_key_is_tried_by_a_test_that_exists() {
     let keys: BTreeSet<String> = CONFIG_FILES.iter().flat_map(|file| keys_of(file)).collect();
-    let tried: BTreeSet<String> =
-        TRIED.iter().chain(&TRIED_TOO).map(|(key, _)| (*key).to_owned()).collect();
+    let all = || TRIED.iter().chain(&TRIED_IDENTITY).chain(&TRIED_ROUTES);
+    let tried: BTreeSet<String> = all().map(|(key, _)| (*key).to_owned()).collect();
     let untried: Vec<_> = keys.difference(&tried).collect();
     assert!(untried.is_empty(), "write a test, and name it here, for {untried:?}");
     let gone: Vec<_> = tried.difference(&keys).collect();
     assert!(gone.is_empty(), "no such keys any more: {gone:?}");
-    for (key, test) in TRIED.iter().chain(&TRIED_TOO) {
+    for (key, test) in all() {
         let (module, name) = test.split_once("::").unwrap();
         let text = read(&format!("tests/blackbox/{module}.rs"));
         let exists = text.contains(&format!("async fn {name}("));

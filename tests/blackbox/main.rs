@@ -20,6 +20,7 @@ mod collapse;
 mod envelope;
 mod environment;
 mod failover;
+mod faults;
 mod hostile;
 mod integration;
 mod internal;

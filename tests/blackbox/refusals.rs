@@ -473,6 +473,35 @@ async fn request_without_one_good_host_is_refused() {
 }
 
 #[tokio::test]
+async fn exact_paths_come_before_prefixes_and_take_nothing_beneath_them() {
+    let routes = [
+        "{name: prefix, path_prefix: /a, pool: service, auth: {anonymous: true}}",
+        "{name: longer, path_prefix: /a/b/c, pool: service, auth: {anonymous: true}}",
+        "{name: exact, paths: [/a/b, /a/b/c/d/, /z], pool: service, methods: [GET], \
+         auth: {any: [api_key]}}",
+    ];
+    let keys = api_key("a", "key", "");
+    let sections = format!("auth: {{api_keys: {{keys: [{keys}]}}}}");
+    let (_origin, gw) = serve(&sections, &routes).await;
+    // Only the exact route asks for a key.
+    for (path, status) in [
+        ("/a", 200),
+        ("/a/b", 401),
+        ("/a/b/", 200),
+        ("/a/b?x=1", 401),
+        ("/a/b/c", 200),
+        ("/a/b/c/d/", 401),
+        ("/a/b/c/d", 200),
+        ("/a/b/c/d/e", 200),
+        ("/z", 401),
+        ("/z/", 404),
+    ] {
+        assert_eq!(gw.get(path).send().await.status, status, "{path}");
+    }
+    gw.get("/z").api_key("key").send().await.expect_status(200);
+}
+
+#[tokio::test]
 async fn route_is_found_by_host_in_any_case_and_with_any_port() {
     let routes = [
         "{name: a, hosts: [a.example], path_prefix: /, pool: service, auth: {anonymous: true}}",
