@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::place::Place;
 use crate::{
-    Connection, Directory, Finished, Leaf, PATIENCE, Process, Program, Request, Reservation,
-    metric, raise_open_files,
+    Connection, Directory, Finished, Leaf, PATIENCE, Process, Program, Request, metric,
+    raise_open_files,
 };
 
 const STARTS_MAX: usize = 5;
@@ -21,6 +22,7 @@ const CONF: &str = "conf/gateway.yaml";
 pub struct Gateway {
     process: Process,
     place: Place,
+    launcher: Launcher,
 }
 
 /// A gateway about to be started.
@@ -42,14 +44,6 @@ pub enum PoolFile {
     Yaml(String),
     /// One peer.
     Peer(SocketAddr),
-}
-
-/// Where one gateway lives: its files and its ports.
-struct Place {
-    directory: Directory,
-    listen: Reservation,
-    tls_listen: Reservation,
-    admin: Reservation,
 }
 
 impl Gateway {
@@ -186,6 +180,34 @@ impl Gateway {
     pub async fn stop(&mut self) -> ExitStatus {
         self.process.stop().await
     }
+
+    /// Ends the gateway at once (SIGKILL).
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub async fn kill(&mut self) -> ExitStatus {
+        self.process.kill().await
+    }
+
+    /// Starts an ended gateway again, in its directory and on its ports, and returns once
+    /// `/readyz` answers 200. Should somebody have taken a port meanwhile, it gets others.
+    ///
+    /// # Panics
+    /// When it still runs, ends, or is not ready within [`PATIENCE`].
+    pub async fn restart(mut self) -> Self {
+        assert!(self.process.exited().is_some(), "stop or kill the gateway first");
+        self.launcher.start_in(self.place).await
+    }
+
+    /// Runs a command of the gateway that ends by itself with this gateway's configuration, as
+    /// `("tokens", ["revoke", "--jti", "1"])`.
+    ///
+    /// # Panics
+    /// When it still runs after [`PATIENCE`].
+    pub async fn command(&self, command: &str, arguments: &[&str]) -> Finished {
+        let program = self.launcher.program(command, &self.place);
+        program.args(arguments.iter().copied()).run().await
+    }
 }
 
 impl Launcher {
@@ -236,13 +258,19 @@ impl Launcher {
     /// With all that the gateway wrote, when it ends or is not ready within [`PATIENCE`].
     pub async fn start(&self) -> Gateway {
         raise_open_files().await;
+        self.start_in(self.prepare()).await
+    }
+
+    async fn start_in(&self, mut place: Place) -> Gateway {
         for _ in 0..STARTS_MAX {
-            let place = self.prepare();
             let mut process = self.program("run", &place).start();
             let start = timeout(PATIENCE, wait_until_ready(&mut process, place.admin.address()));
             match start.await.unwrap_or(Start::Failed("was not ready in time")) {
-                Start::Ready => return Gateway { process, place },
-                Start::AddressTaken => drop(process.kill().await),
+                Start::Ready => return Gateway { process, place, launcher: self.clone() },
+                Start::AddressTaken => {
+                    process.kill().await;
+                    place = self.prepare_in(place.directory);
+                }
                 Start::Failed(why) => {
                     panic!("the gateway {why}; it said\n{}", process.tail())
                 }
@@ -262,12 +290,11 @@ impl Launcher {
     }
 
     fn prepare(&self) -> Place {
-        let place = Place {
-            directory: Directory::new(),
-            listen: Reservation::new(),
-            tls_listen: Reservation::new(),
-            admin: Reservation::new(),
-        };
+        self.prepare_in(Directory::new())
+    }
+
+    fn prepare_in(&self, directory: Directory) -> Place {
+        let place = Place::new(directory);
         for (name, contents) in &self.files {
             place.write(name, contents);
         }
@@ -306,19 +333,6 @@ impl From<&str> for PoolFile {
 impl From<String> for PoolFile {
     fn from(yaml: String) -> Self {
         Self::Yaml(yaml)
-    }
-}
-
-impl Place {
-    fn write(&self, name: &str, contents: &str) {
-        self.directory.write(name, self.filled(contents));
-    }
-
-    fn filled(&self, text: &str) -> String {
-        text.replace("{listen}", &self.listen.address().to_string())
-            .replace("{tls_listen}", &self.tls_listen.address().to_string())
-            .replace("{admin}", &self.admin.address().to_string())
-            .replace("{dir}", &self.directory.path().display().to_string())
     }
 }
 
@@ -379,15 +393,16 @@ mod tests {
 
     /// Starts the launcher's stand-in, and an origin in the place of its admin listener.
     async fn start(launcher: Launcher, pipe: &str) -> (Gateway, Origin) {
-        let admin = async {
-            let address = tokio::fs::read_to_string(pipe).await.unwrap();
-            let admin = Origin::start_at(address.trim().parse().unwrap()).await;
-            let unready = Answer::status(503).times(2);
-            admin.script("/readyz", [unready, Answer::status(200)]);
-            admin.on("/metrics", Answer::status(200).body("up{a=\"b\"} 1\n"));
-            admin
-        };
-        tokio::join!(launcher.start(), admin)
+        tokio::join!(launcher.start(), admin_behind(pipe))
+    }
+
+    async fn admin_behind(pipe: &str) -> Origin {
+        let address = tokio::fs::read_to_string(pipe).await.unwrap();
+        let admin = Origin::start_at(address.trim().parse().unwrap()).await;
+        let unready = Answer::status(503).times(2);
+        admin.script("/readyz", [unready, Answer::status(200)]);
+        admin.on("/metrics", Answer::status(200).body("up{a=\"b\"} 1\n"));
+        admin
     }
 
     #[tokio::test]
@@ -408,7 +423,7 @@ mod tests {
         assert_eq!(read("upstreams/ndvi.yaml"), "peers:\n  - address: 127.0.0.1:8081\n");
         assert!(read("tls/a.key").contains("PRIVATE KEY"));
 
-        gw.rewrite_conf("changed: {listen} {tls_listen} {dir}\n");
+        gw.rewrite_conf("changed: {listen} {tls_listen} {dir}\nadmin: {admin}\n");
         gw.reload().await;
         let said = gw.wait_for_log(|line| line.starts_with("reloaded")).await;
         let (listen, tls, dir) = (gw.address(), gw.tls_address(), gw.directory().display());
@@ -416,7 +431,14 @@ mod tests {
 
         assert_eq!(gw.stop().await.code(), Some(0));
         assert_eq!(gw.log_lines().last().map(String::as_str), Some("drained"));
-        let path = gw.directory().to_owned();
+        let said = gw.command("check", &["--quiet"]).await.expect_code(78).stderr;
+        assert_eq!(said, ["check --config --quiet: no pipe"]);
+
+        let (path, address) = (gw.directory().to_owned(), gw.address());
+        drop(admin);
+        let (gw, admin) = tokio::join!(gw.restart(), admin_behind(&pipe));
+        assert_eq!((gw.directory(), gw.address()), (&*path, address));
+        assert_eq!(admin.calls("/readyz"), 3);
         drop(gw);
         assert!(!path.exists());
     }

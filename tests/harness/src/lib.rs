@@ -50,6 +50,7 @@ mod metrics;
 mod open_files;
 mod origin;
 mod patience;
+mod place;
 mod ports;
 mod process;
 mod redis;
