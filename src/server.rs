@@ -127,7 +127,8 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     server.add_service(admin);
 
     let mut keeper = background_service("keeper", Keeper::new(state.clone()));
-    keeper.threads = Some(1);
+    // One may read a long file of revocations while the other hears Redis.
+    keeper.threads = Some(2);
     server.add_service(keeper);
 
     let warmer = Warmer::new(live, filler);

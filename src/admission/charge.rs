@@ -22,7 +22,7 @@ pub struct Admission {
     /// The host that the route took.
     pub host: String,
     /// Everybody whose credential was verified, the first of the fixed order first.
-    pub callers: Vec<Principal>,
+    pub callers: Arc<[Principal]>,
     /// What the bearer token says, where there is one.
     pub token: Option<Arc<Token>>,
     /// What is left of the quotas.
@@ -71,9 +71,7 @@ pub async fn charge(
         return Err(Box::new(Refused::by(&route, Refusal::MethodNotAllowed { method, allow })));
     }
     let login = login.and_then(|_| charged.pop());
-    let verified = identified.verified;
-    let callers = std::iter::once(verified.principal).chain(verified.also).collect();
-    let (host, token) = (identified.host, verified.token);
+    let Identified { host, callers, token, .. } = identified;
     Ok(Admission { route, host, callers, token, charged, login })
 }
 
@@ -101,7 +99,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Counts one. Where failures cannot be counted, none is.
+    /// Counts one; where Redis is gone this gateway counts for itself, whatever quotas do then.
     ///
     /// # Errors
     ///
@@ -113,7 +111,7 @@ impl Failure {
         now: Now,
     ) -> Result<Option<Self>, RetryAfter> {
         let counted = [(limit.clone(), network_key(client))];
-        let taken = match state.quotas.charge(&charges(&counted), now).await {
+        let taken = match state.quotas.charge_firmly(&charges(&counted), now).await {
             Ok(taken) => taken,
             Err(QuotaError::Unavailable { .. }) => return Ok(None),
             Err(QuotaError::Limited(limited)) => return Err(limited.retry_after),
@@ -139,7 +137,7 @@ fn counted(
     let limits = identified.route.limits.iter();
     let counted = limits.filter_map(|limit| {
         let method = &arrival.head.method;
-        let who = limit.counted_as(method, is_hit, identified.callers(), arrival.client)?;
+        let who = limit.counted_as(method, is_hit, identified.callers.iter(), arrival.client)?;
         Some((limit.clone(), who))
     });
     counted.collect()

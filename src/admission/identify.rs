@@ -25,22 +25,19 @@ pub struct Identified {
     pub route: Arc<Route>,
     /// The host that the route took.
     pub host: String,
-    /// Who is calling.
-    pub verified: Verified,
+    /// Everybody whose credential was verified, the first of the fixed order first.
+    pub callers: Arc<[Principal]>,
+    /// What the bearer token says, where there is one.
+    pub token: Option<Arc<Token>>,
     /// The methods of the path, when it takes others than this.
     pub(super) other_methods: Option<String>,
 }
 
 impl Identified {
-    /// Everybody whose credential was verified, the first of the fixed order first.
-    pub fn callers(&self) -> impl Iterator<Item = &Principal> {
-        std::iter::once(&self.verified.principal).chain(&self.verified.also)
-    }
-
     /// All callers as one text: what must not be shared is kept apart by it.
     #[must_use]
     pub fn identity(&self) -> String {
-        let keys: Vec<String> = self.callers().map(Principal::identity_key).collect();
+        let keys: Vec<String> = self.callers.iter().map(Principal::identity_key).collect();
         keys.join("\n\n")
     }
 }
@@ -63,10 +60,12 @@ pub async fn identify(
         Ok(verified) => verified,
         Err(error) => return Err(refuse(state, &route, arrival, failures, &error).await),
     };
-    for principal in std::iter::once(&verified.principal).chain(&verified.also) {
-        state.metrics.auth.accepted(principal.scheme.as_str());
+    let callers: Arc<[Principal]> =
+        std::iter::once(verified.principal).chain(verified.also).collect();
+    for caller in &*callers {
+        state.metrics.auth.accepted(caller.scheme.as_str());
     }
-    let identified = Identified { route, host, verified, other_methods };
+    let identified = Identified { route, host, callers, token: verified.token, other_methods };
     authorize(&identified, arrival)?;
     Ok(identified)
 }
@@ -171,8 +170,8 @@ async fn refuse(
     Box::new(Refused { reason, ..Refused::by(route, refusal) })
 }
 
-/// Counts a credential that does not hold, and writes the lines that the operator's log queries
-/// look for.
+/// Counts a credential that does not hold, and writes the line that the operator's log queries look
+/// for; that one held, or was missing, is in the access line.
 fn note(state: &State, arrival: &Arrival<'_>, error: &AuthError) {
     let field = |name: &str| {
         let value = arrival.head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -190,10 +189,11 @@ fn note(state: &State, arrival: &Arrival<'_>, error: &AuthError) {
         }
         AuthError::Signature(reason) => {
             state.metrics.auth.refused(Scheme::Signature.as_str());
-            let (path, method) = (arrival.head.uri.path(), arrival.head.method.as_str());
-            let (alias, user_agent) = (field("x-client-id"), field("user-agent"));
+            let path = cut(arrival.head.uri.path());
+            let method = cut(arrival.head.method.as_str());
+            let (alias, user_agent) = (field("x-client-id"), cut(field("user-agent")));
             let client_id = Some(field("x-nc-client-id")).filter(|id| !id.is_empty());
-            let (code, client_id) = (reason.code(), client_id.unwrap_or(alias));
+            let (code, client_id) = (reason.code(), cut(client_id.unwrap_or(alias)));
             tracing::info!(
                 code, path, method, request_id, client_id, %remote_addr, user_agent, %reason,
                 "nextcloud_hmac.denied"
@@ -206,17 +206,23 @@ fn note(state: &State, arrival: &Arrival<'_>, error: &AuthError) {
     }
 }
 
+/// The beginning of what a client wrote: a line of log has a bound.
+fn cut(text: &str) -> &str {
+    const SHOWN_BYTES_MAX: usize = 256;
+    let end = (0..=SHOWN_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
 /// Whether a caller who is known may do this.
 fn authorize(identified: &Identified, arrival: &Arrival<'_>) -> Result<(), Box<Refused>> {
     let route = &identified.route;
     let refuse = |refusal| Err(Box::new(Refused::by(route, refusal)));
-    if route.integration
-        && identified.verified.token.as_ref().is_some_and(|token| !token.has_scope_claim())
+    if route.integration && identified.token.as_ref().is_some_and(|token| !token.has_scope_claim())
     {
         return refuse(Refusal::TokenClaimMissing("scope"));
     }
     for rule in &route.scopes {
-        if !rule.holds(&arrival.head.method, identified.callers()) {
+        if !rule.holds(&arrival.head.method, identified.callers.iter()) {
             return refuse(Refusal::ScopeMissing(rule.any.clone()));
         }
     }

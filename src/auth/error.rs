@@ -56,7 +56,7 @@ impl AuthError {
         match self {
             Self::BearerMalformed | Self::BearerRepeated => true,
             // Whoever verifies a key counts its failures, before they can cost anything.
-            Self::Key(_) => false,
+            Self::Key(error) => *error == KeyError::Repeated,
             Self::Missing | Self::NonceMemoryFull { .. } | Self::NoncesUnavailable { .. } => false,
             Self::Signature(error) => !matches!(
                 error,

@@ -81,13 +81,16 @@ impl Principal {
         format!("{}:{}", self.scheme, self.id)
     }
 
-    /// The key that two principals share only if they are the same one: id and subject both count.
-    /// For whatever must not be shared between callers, such as private cache entries.
+    /// The key that two principals share only if they are the same one and may do the same: id,
+    /// subject and scopes all count. For whatever must not be shared between callers, such as
+    /// private cache entries.
     #[must_use]
     pub fn identity_key(&self) -> String {
-        // Neither part can hold a control character, so the line feed cannot be forged.
+        // No part can hold a control character, so the line feed cannot be forged.
         let subject = self.subject.as_deref().unwrap_or_default();
-        format!("{}:{}\n{subject}", self.scheme, self.id)
+        let mut scopes: Vec<&str> = self.scopes.iter().map(|scope| &**scope).collect();
+        scopes.sort_unstable();
+        format!("{}:{}\n{subject}\n{}", self.scheme, self.id, scopes.join(" "))
     }
 
     /// Whether the credential grants `scope`.

@@ -70,7 +70,7 @@ const CREDENTIALS: [(Scheme, HeaderName); 10] = [
 
 /// What only a proxy in front may say, and there is none that says it: the gateway's own fields
 /// tell a service who asked and how.
-const FORGED: [HeaderName; 18] = [
+const FORGED: [HeaderName; 20] = [
     header::FORWARDED,
     HeaderName::from_static("proxy"),
     HeaderName::from_static("remote-user"),
@@ -78,7 +78,9 @@ const FORGED: [HeaderName; 18] = [
     HeaderName::from_static("x-email"),
     HeaderName::from_static("x-groups"),
     HeaderName::from_static("x-host"),
+    HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-principal"),
     HeaderName::from_static("x-real-ip"),
@@ -92,7 +94,7 @@ const FORGED: [HeaderName; 18] = [
 ];
 
 /// How the fields begin by which proxies tell services who was let in, each product its own way.
-const FORGED_PREFIXES: [&str; 8] = [
+const FORGED_PREFIXES: [&str; 9] = [
     "remote-",
     "x-auth-request-",
     "x-authenticated-",
@@ -101,6 +103,7 @@ const FORGED_PREFIXES: [&str; 8] = [
     "x-forwarded-",
     "x-remote-",
     "x-ssl-client-",
+    "x-webauth-",
 ];
 
 /// Whether the raw head of an HTTP/1.1 request says twice, and differently, how long its body is
@@ -202,6 +205,7 @@ pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx, now: Now) -> pi
     }
     let credentials = ctx.route.as_ref().map(|route| route.credentials);
     if matches!(credentials, Some(Credentials::Internal | Credentials::Strip)) {
+        head.remove_header(&header::COOKIE);
         for (_, name) in &CREDENTIALS {
             head.remove_header(name);
         }

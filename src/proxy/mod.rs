@@ -295,9 +295,10 @@ impl GatewayProxy {
     }
 }
 
-/// Whether the upstream would not let somebody in, with any of the statuses that say so.
+/// Whether the upstream would not let somebody in, with any of the statuses that say so. Who does
+/// not wait for the answer may have been told no.
 fn is_failed_login(session: &Session) -> bool {
-    session.response_written().is_some_and(|head| {
+    session.response_written().is_none_or(|head| {
         matches!(
             head.status,
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN

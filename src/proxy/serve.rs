@@ -56,6 +56,8 @@ impl GatewayProxy {
     ) -> Result<Plan, Box<Refused>> {
         self.greet(session, ctx)?;
         let identified = self.identify(session, ctx).await?;
+        // Also a refusal from here on has a name in the log.
+        ctx.callers = identified.callers.clone();
         let (route, head) = (identified.route.clone(), session.req_header());
         // What is at hand is known before the quotas are charged: a quota may count hits or misses.
         let wanted = wanted(&identified, head);
@@ -64,8 +66,7 @@ impl GatewayProxy {
         let is_hit = matches!(found, Some(Lookup::Fresh(_) | Lookup::Stale(_)));
         let admission = self.charge(session, ctx, identified, is_hit).await?;
         let Admission { host, callers, charged, login, .. } = admission;
-        let schemes: Vec<Scheme> = callers.iter().map(|caller| caller.scheme).collect();
-        (ctx.charged, ctx.login, ctx.callers) = (charged, login, callers.into());
+        (ctx.charged, ctx.login) = (charged, login);
         ctx.deadline = Some(deadline(ctx, &route));
         let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
         if let Target::Endpoint(endpoint) = route.target {
@@ -82,6 +83,7 @@ impl GatewayProxy {
         let errand = |ctx: &Ctx| -> Result<Errand, Box<Refused>> {
             let fetch = headers::fetch_head(head, &host);
             let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
+            let schemes: Vec<Scheme> = callers.iter().map(|caller| caller.scheme).collect();
             headers::make_keepable(&mut head, &host, &schemes);
             let mut dispatch = dispatch(ctx, &route);
             if policy.shared {
@@ -282,7 +284,8 @@ fn arrival<'a>(session: &'a Session, ctx: &'a Ctx) -> Arrival<'a> {
 fn wanted(identified: &Identified, head: &RequestHeader) -> Option<(Policy, Key)> {
     let Identified { route, host, .. } = identified;
     let policy = route.cache.as_ref().filter(|_| route.caches(&head.method))?;
-    let key = route.cache_key(policy, host, &head.uri, &identified.identity());
+    let identity = if policy.shared { String::new() } else { identified.identity() };
+    let key = route.cache_key(policy, host, &head.uri, &identity);
     Some((policy.clone(), key))
 }
 

@@ -38,6 +38,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The snapshot that serves now; a request takes it once, at its beginning.
 pub type Live = Arc<ArcSwap<Snapshot>>;
 
+/// Room for nonces where the configuration says nothing.
+const NONCES_MAX: usize = 200_000;
+
 /// One compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -271,7 +274,8 @@ fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly
         head_timeout: config.downstream.head_timeout.duration(),
         cache_bytes_max: config.cache.memory.bytes(),
         principals_max: config.limits.principals_max,
-        nonces_max: config.auth.hmac.as_ref().map_or(1, |hmac| hmac.nonces_max),
+        // A reload may add signing clients to a process that was started without any.
+        nonces_max: config.auth.hmac.as_ref().map_or(NONCES_MAX, |hmac| hmac.nonces_max),
         tokens_max: config.auth.tokens_remembered_max,
         storage: storage::compile(sources, faults),
     }

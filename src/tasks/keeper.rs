@@ -42,7 +42,17 @@ impl BackgroundService for Keeper {
             let stopped = async move { drop(stop.changed().await) };
             state.keys.run_background(Now::read, stopped).await;
         });
-        let _gone_with_the_process = shutdown.changed().await;
+        let stopped = async { drop(shutdown.changed().await) };
+        tokio::pin!(stopped);
+        loop {
+            tokio::select! {
+                // What has nothing to keep ends at once; what panics is missed from then on.
+                Some(ended) = kept.join_next() => if let Err(error) = ended {
+                    tracing::error!(%error, "a keeper of state is lost; restart the gateway");
+                },
+                () = &mut stopped => break,
+            }
+        }
         // The keys have something to write down before they end; the others just end.
         self.state.keys.flush().await;
     }

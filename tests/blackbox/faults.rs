@@ -130,6 +130,11 @@ async fn faults_of_what_the_gateway_signs_are_told_one_by_one() {
             "`auth.token` does not",
         ),
         case(
+            &auth(jwt, "internal: {secret: ^'env:JWT_SECRET', issuer: a, audience: b}"),
+            &[JWT],
+            "add `token_type: access` to that issuer",
+        ),
+        case(
             &auth(jwt, "internal: {secret: ^'env:SHORT', issuer: a, audience: b}"),
             &[JWT],
             "use at least 32",
@@ -137,7 +142,7 @@ async fn faults_of_what_the_gateway_signs_are_told_one_by_one() {
         case(
             &auth(
                 jwt,
-                "internal: {secret: 'env:JWT_SECRET', issuer: a, audience: b, \
+                "internal: {secret: 'env:HMAC_SECRET', issuer: a, audience: b, \
                         lifetime: ^999ms}",
             ),
             &[JWT],

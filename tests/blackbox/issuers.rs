@@ -455,7 +455,7 @@ async fn every_issuer_has_rules_of_its_own() {
 async fn two_issuers(sections: &str, route: &str) -> (Origin, Gateway) {
     let two = "jwt: [{issuer: near, keys: ['env:JWT_SECRET']}, \
                {issuer: far, keys: ['env:JWT_SECRET']}]";
-    let internal = "internal: {secret: 'env:JWT_SECRET', issuer: edge, audience: services}";
+    let internal = "internal: {secret: 'env:HMAC_SECRET', issuer: edge, audience: services}";
     let sections = format!("auth: {{{two}, {internal}}}\n{sections}");
     let route = format!(
         "{{name: tokens, path_prefix: /, pool: service, auth: {{any: [jwt]}}, \

@@ -13,6 +13,7 @@ use crate::config::ConfigFault;
 use crate::config::identity::{
     AlgorithmConfig, ApiKeysConfig, HmacClientConfig, HmacConfig, InternalConfig, TokenConfig,
 };
+use crate::config::scalar::Secret;
 use crate::config::sources::Sources;
 use crate::endpoint::TokenRule;
 use crate::internal_token::InternalRule;
@@ -195,6 +196,24 @@ fn tokens(
     }
 }
 
+/// A service can see its internal token, so the token must be none that clients could send: where an
+/// issuer has the same secret, its `token_type` has to tell them apart.
+fn check_that_it_opens_nothing(sources: &Sources, secret: &Secret, faults: &mut Vec<ConfigFault>) {
+    for (index, issuer) in sources.gateway.value.auth.jwt.iter().enumerate() {
+        let has_it = (0..issuer.keys.len()).any(|number| {
+            let key = sources.secrets.get(&format!("auth.jwt[{index}].keys[{number}]"));
+            key.is_some_and(|key| key.as_bytes() == secret.as_bytes())
+        });
+        if has_it && issuer.token_type.is_none() {
+            let problem = format!(
+                "has the secret of auth.jwt[{index}], so a service could send its internal tokens \
+                 back as a client; add `token_type: access` to that issuer, or use another secret"
+            );
+            sources.gateway.report(faults, "auth.internal.secret", problem);
+        }
+    }
+}
+
 fn internal(
     sources: &Sources,
     config: &InternalConfig,
@@ -203,6 +222,7 @@ fn internal(
     let lifetime = config.lifetime.duration();
     check_lifetime(sources, "auth.internal.lifetime", lifetime, faults);
     let secret = sources.secrets.get("auth.internal.secret")?;
+    check_that_it_opens_nothing(sources, secret, faults);
     match SigningKey::new(&SharedSecret::new(secret.as_bytes())) {
         Ok(key) => Some(InternalRule {
             key: Arc::new(key),

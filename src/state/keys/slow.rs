@@ -131,8 +131,9 @@ impl SlowKeys {
         let shared = self.shared.get(&digest).await;
         let shared = shared.filter(|shared| shared.until > now.unix_seconds());
         let Ok(rows) = self.directory.candidates(hint, now).await else {
-            // What another process has proved holds until its time, as it does there.
-            return shared.map(Arc::new).ok_or(KeyError::Unavailable { retry_after: REST });
+            // What another process has proved saves a hash, and no look at the row: it may have
+            // been revoked since.
+            return Err(KeyError::Unavailable { retry_after: REST });
         };
         let mut refused = KeyError::Unknown;
         for row in rows {

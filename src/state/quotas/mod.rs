@@ -110,6 +110,28 @@ impl Quotas {
         charges: &[Charge<'_>],
         now: Now,
     ) -> Result<Vec<Remaining>, QuotaError> {
+        self.charge_with(charges, now, self.shared.as_ref().map(|shared| shared.when_gone)).await
+    }
+
+    /// The same for a count that must hold whatever Redis does: while it is gone this process
+    /// counts for itself.
+    ///
+    /// # Errors
+    /// When a quota is used up.
+    pub async fn charge_firmly(
+        &self,
+        charges: &[Charge<'_>],
+        now: Now,
+    ) -> Result<Vec<Remaining>, QuotaError> {
+        self.charge_with(charges, now, Some(WhenGone::Local)).await
+    }
+
+    async fn charge_with(
+        &self,
+        charges: &[Charge<'_>],
+        now: Now,
+        when_gone: Option<WhenGone>,
+    ) -> Result<Vec<Remaining>, QuotaError> {
         debug_assert!(charges.len() <= CHARGES_MAX, "{} charges", charges.len());
         let Some(shared) = self.shared.as_ref().filter(|_| !charges.is_empty()) else {
             return Ok(self.charge_here(charges, now)?);
@@ -120,7 +142,7 @@ impl Quotas {
             Err(_counted) => {}
         }
         shared.degraded.fetch_add(1, Ordering::Relaxed);
-        match shared.when_gone {
+        match when_gone.unwrap_or_default() {
             WhenGone::Allow => {
                 Ok(charges.iter().map(|charge| Remaining::uncounted(charge.quota)).collect())
             }
