@@ -1,9 +1,10 @@
-//! Do a certificate and a key make a TLS listener?
+//! Do a certificate and a key make a TLS listener, and do authorities make a trusted server?
 //!
 //! Pingora panics on files that it cannot use, so they are read and matched here first.
 
 use std::path::{Path, PathBuf};
 
+use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -48,6 +49,33 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
+}
+
+/// What is wrong with a file of authorities.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthoritiesError {
+    /// It is no PEM.
+    #[error("is no PEM of certificates: {0}")]
+    Broken(String),
+    /// There is none.
+    #[error("holds no certificate; write those of the authorities in PEM")]
+    Empty,
+}
+
+/// Checks that a text names authorities that may vouch for a server.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_authorities(pem: &[u8]) -> Result<(), AuthoritiesError> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        certificate
+            .map_err(|error| error.to_string())
+            .and_then(|certificate| store.add(certificate).map_err(|error| error.to_string()))
+            .map_err(AuthoritiesError::Broken)?;
+    }
+    if store.is_empty() { Err(AuthoritiesError::Empty) } else { Ok(()) }
 }
 
 /// Reads both files and checks that they belong together.

@@ -9,6 +9,7 @@ use crate::config::gateway::GatewayConfig;
 use crate::config::scalar::{Secret, SecretRef, UrlRef};
 use crate::config::sources::Source;
 use crate::config::{ConfigFault, Environment};
+use crate::tls;
 
 /// Where the operator's clients once stood.
 const LEGACY_CLIENTS: &str = "NEXTCLOUD_HMAC_CLIENTS_JSON";
@@ -49,7 +50,7 @@ impl<'a> Kept<'a> {
                 self.secret(gateway, path, key, faults);
             }
             if let Some(file) = issuer.jwks.as_ref().and_then(|jwks| jwks.ca_file.as_ref()) {
-                self.file(gateway, format!("auth.jwt[{index}].jwks.ca_file"), file, faults);
+                self.authorities(gateway, format!("auth.jwt[{index}].jwks.ca_file"), file, faults);
             }
         }
         if let Some(internal) = &auth.internal {
@@ -62,7 +63,7 @@ impl<'a> Kept<'a> {
         if let Some(redis) = &gateway.value.state.redis {
             self.url(gateway, "state.redis.url", &redis.url, faults);
             if let Some(file) = &redis.ca_file {
-                self.file(gateway, "state.redis.ca_file".into(), file, faults);
+                self.authorities(gateway, "state.redis.ca_file".into(), file, faults);
             }
         }
         let mut warnings = Vec::new();
@@ -121,7 +122,9 @@ impl<'a> Kept<'a> {
         }
     }
 
-    fn file(
+    /// Reads a file of the authorities that may vouch for a server. One that names none would make
+    /// every connection fail, much later.
+    fn authorities(
         &mut self,
         gateway: &Source<GatewayConfig>,
         path: String,
@@ -138,9 +141,12 @@ impl<'a> Kept<'a> {
                 let problem = format!("{shown} has more than {FILE_BYTES_MAX} bytes; shorten it");
                 gateway.report(faults, &path, problem);
             }
-            Ok(_) => {
-                self.files.insert(path, bytes);
-            }
+            Ok(_) => match tls::check_authorities(&bytes) {
+                Ok(()) => {
+                    self.files.insert(path, bytes);
+                }
+                Err(error) => gateway.report(faults, &path, format!("{shown} {error}")),
+            },
             Err(error) => gateway.report(faults, &path, format!("cannot read {shown}: {error}")),
         }
     }

@@ -374,7 +374,10 @@ fn check_certificates(sources: &Sources, snapshot: &Snapshot, faults: &mut Vec<C
 fn check_storage(sources: &Sources, snapshot: &Snapshot, faults: &mut Vec<ConfigFault>) {
     let storage = &snapshot.restart.storage;
     if let Some(Err(error)) = storage.redis.as_ref().map(open::connection) {
-        sources.gateway.report(faults, "state.redis", error.to_string());
+        // Where there is no position to give, as in a start, the error names its key by itself.
+        let said = error.to_string();
+        let (key, problem) = said.split_once(": ").unwrap_or(("state.redis", &said));
+        sources.gateway.report(faults, key, problem);
     }
     if storage.mysql.as_ref().is_some_and(|mysql| !mysql.url.starts_with("mysql://")) {
         let problem = "the address does not begin with mysql://; write \

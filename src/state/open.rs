@@ -26,6 +26,12 @@ pub enum OpenError {
     /// Redis's address.
     #[error("state.redis.url: {0}")]
     Address(#[from] RedisUrlError),
+    /// Authorities for an address that asks for none.
+    #[error(
+        "state.redis.ca_file: the way to this Redis is not encrypted, so nothing vouches for it; \
+         write rediss:// in its address"
+    )]
+    Authorities,
     /// What Redis needs beside its address.
     #[error("state.redis: {0}")]
     Redis(#[from] RedisFault),
@@ -110,9 +116,12 @@ pub fn revocations_file(storage: &StorageRule) -> Option<PathBuf> {
 ///
 /// # Errors
 ///
-/// [`OpenError::Address`].
+/// [`OpenError::Address`] and [`OpenError::Authorities`].
 pub fn redis_rules(rule: &RedisRule) -> Result<RedisRules, OpenError> {
     let url: RedisUrl = rule.url.parse()?;
+    if rule.ca_pem.is_some() && !url.is_tls() {
+        return Err(OpenError::Authorities);
+    }
     Ok(RedisRules {
         ca_pem: rule.ca_pem.clone(),
         timeout: rule.timeout,

@@ -91,6 +91,12 @@ impl FromStr for RedisUrl {
 }
 
 impl RedisUrl {
+    /// Whether the way there is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     fn take(&mut self, member: &str, sentinel: bool) -> Result<(), RedisUrlError> {
         let (name, value) = member.split_once('=').unwrap_or((member, ""));
         let value = decoded(value)?;
