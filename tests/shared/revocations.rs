@@ -106,6 +106,38 @@ async fn known_revocations_stay_when_redis_is_gone_or_lost_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn redis_that_lost_revocations_is_told_of_them() {
+    let mut server = RedisServer::start().await;
+    let [one, two] = two(&server).await;
+    let running = gateway(&one);
+    for target in [
+        Target::Token("a".to_owned()),
+        Target::Subject("7".to_owned()),
+        Target::Client("nextcloud".to_owned()),
+    ] {
+        let before = if matches!(target, Target::Token(_)) { 0 } else { 1_000 };
+        let revocation = Revocation { target, before, expires: END };
+        running.revoke(&revocation, Now::read()).await.unwrap();
+    }
+    eventually("the gateway knows", async || running.entries() == 3).await;
+    server.kill().await;
+    server.restart().await;
+    until_up(&[one, two.clone()], true).await;
+    // One that starts now finds in Redis what only the other one knew.
+    let started = Revocations::new(None, Some(two));
+    eventually("it is told", async || started.poll(Now::read()).await && started.entries() == 3)
+        .await;
+    assert!(is_revoked(&started, "a"));
+    let issued = |at| Issued { subject: Some("7"), at: Some(at), ..Issued::default() };
+    assert!(started.is_revoked(&issued(1_000)) && !started.is_revoked(&issued(1_001)));
+    // Told once; nobody goes on telling.
+    let number = server.ask("GET farmgate:revocations:next").await;
+    started.poll(Now::read()).await;
+    running.poll(Now::read()).await;
+    assert_eq!(server.ask("GET farmgate:revocations:next").await, number);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gateway_that_starts_late_reads_thousands() {
     let server = RedisServer::start().await;
     let redis = connected(rules(&server.url())).await;

@@ -5,7 +5,7 @@
 //! atomic load while there are none, and a look-up in an immutable table else.
 //!
 //! Revocations are only ever added, and end with what they revoke. While Redis is gone those that
-//! are known stay in force.
+//! are known stay in force; one that comes back without them is told.
 
 mod entry;
 mod feed;
@@ -144,15 +144,20 @@ impl Revocations {
     pub async fn poll(&self, now: Now) -> bool {
         let mut reading = self.reading.lock().await;
         let (mut new, from_file) = self.read_file(&mut reading);
-        let mut from_redis = true;
-        if let Some(feed) = &self.feed {
-            match feed.read_new(&mut reading.cursor).await {
-                Ok(more) => new.extend(more),
-                // Redis logs and counts it.
-                Err(_counted) => from_redis = false,
-            }
-        }
+        let Some(feed) = &self.feed else {
+            self.bring_into_force(new, now.unix_seconds());
+            return from_file;
+        };
+        // Redis logs and counts what fails.
+        let news = feed.read_new(&mut reading.cursor).await;
+        let all =
+            news.as_ref().ok().filter(|news| news.is_all).map(|news| news.revocations.clone());
+        let from_redis = news.is_ok();
+        new.extend(news.unwrap_or_default().revocations);
         self.bring_into_force(new, now.unix_seconds());
+        if let Some(all) = all {
+            feed.tell(&self.table.load_full(), &all, now.unix_seconds()).await;
+        }
         from_file && from_redis
     }
 
@@ -187,7 +192,7 @@ impl Revocations {
             None => Vec::new(),
         };
         if let Some(feed) = &self.feed {
-            all.extend(feed.read_new(&mut Cursor::default()).await?);
+            all.extend(feed.read_new(&mut Cursor::default()).await?.revocations);
         }
         all.retain(|revocation| revocation.expires > now.unix_seconds());
         all.sort_by(|a, b| (&a.target, a.before, a.expires).cmp(&(&b.target, b.before, b.expires)));

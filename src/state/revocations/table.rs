@@ -49,6 +49,25 @@ impl Table {
             || cut(&self.clients, token.client)
     }
 
+    /// Everything in it, one revocation a name.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Revocation> {
+        let cuts = |cuts: &'_ HashMap<Arc<str>, Cut>, target: fn(String) -> Target| {
+            let entries = cuts.iter().map(|(name, cut)| Revocation {
+                target: target(name.as_ref().to_owned()),
+                before: cut.before,
+                expires: cut.expires,
+            });
+            entries.collect::<Vec<_>>()
+        };
+        let tokens = self.tokens.iter().map(|(id, expires)| Revocation {
+            target: Target::Token(id.as_ref().to_owned()),
+            before: 0,
+            expires: *expires,
+        });
+        let cuts = [cuts(&self.clients, Target::Client), cuts(&self.subjects, Target::Subject)];
+        cuts.into_iter().flatten().chain(tokens)
+    }
+
     /// Adds a revocation. Several of one name are one that covers all of them.
     pub(super) fn add(&mut self, revocation: Revocation) -> Added {
         let full = self.len() >= REVOCATIONS_MAX;
