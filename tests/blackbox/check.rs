@@ -210,18 +210,43 @@ const TRIED_ROUTES: [(&str, &str); 37] = [
     ("PoolTlsConfig.server_name", "failover::peers_over_tls_must_carry_the_configured_name"),
 ];
 
+/// The same for the keys of `state`.
+const TRIED_SHARED: [(&str, &str); 9] = [
+    ("StateConfig.dir", "shared::nonces::restarts_forget_no_nonce"),
+    ("StateConfig.redis", "shared::nonces::gateways_of_one_redis_refuse_each_others_nonces"),
+    ("RedisConfig.url", "shared::nonces::short_form_of_a_redis_is_the_same_redis"),
+    ("RedisConfig.prefix", "shared::nonces::prefix_keeps_two_fleets_apart"),
+    (
+        "RedisConfig.timeout",
+        "shared::outage::hanging_redis_delays_one_request_by_the_time_limit_and_no_other",
+    ),
+    (
+        "RedisConfig.ca_file",
+        "shared::connection::redis_over_tls_is_trusted_for_its_authority_and_no_other",
+    ),
+    (
+        "RedisConfig.nonces",
+        "shared::outage::gateway_that_went_on_alone_tells_the_others_what_it_accepted",
+    ),
+    (
+        "RedisConfig.quotas",
+        "shared::outage::quotas_without_redis_are_counted_here_refused_or_not_counted",
+    ),
+    ("RedisConfig.django_nonces", "shared::nonces::nonces_are_shared_with_django_in_its_own_form"),
+];
+
 #[test]
 fn every_key_is_tried_by_a_test_that_exists() {
     let keys: BTreeSet<String> = CONFIG_FILES.iter().flat_map(|file| keys_of(file)).collect();
-    let all = || TRIED.iter().chain(&TRIED_IDENTITY).chain(&TRIED_ROUTES);
+    let all = || TRIED.iter().chain(&TRIED_IDENTITY).chain(&TRIED_ROUTES).chain(&TRIED_SHARED);
     let tried: BTreeSet<String> = all().map(|(key, _)| (*key).to_owned()).collect();
     let untried: Vec<_> = keys.difference(&tried).collect();
     assert!(untried.is_empty(), "write a test, and name it here, for {untried:?}");
     let gone: Vec<_> = tried.difference(&keys).collect();
     assert!(gone.is_empty(), "no such keys any more: {gone:?}");
     for (key, test) in all() {
-        let (module, name) = test.split_once("::").unwrap();
-        let text = read(&format!("tests/blackbox/{module}.rs"));
+        let (module, name) = test.rsplit_once("::").unwrap();
+        let text = read(&format!("tests/blackbox/{}.rs", module.replace("::", "/")));
         let exists = text.contains(&format!("async fn {name}("));
         assert!(exists, "{key} names the test {test}, which does not exist");
     }

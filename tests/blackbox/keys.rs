@@ -48,7 +48,7 @@ async fn with_store(more: &str) -> (Origin, Gateway) {
     serve(&format!("{}{more}", sections("store: true")), &ROUTES).await
 }
 
-fn ping(gw: &Gateway, key: &str) -> Ask {
+pub(crate) fn ping(gw: &Gateway, key: &str) -> Ask {
     gw.get("/ping/").api_key(key)
 }
 
@@ -253,7 +253,7 @@ async fn key_of_the_file_acts_for_its_user_until_its_time() {
 /// What stands before each key when it is hashed.
 const PEPPER: &str = "the pepper of the tests";
 /// Rounds of a hash that cost nothing, for where only their number counts.
-const FEW: u32 = 10;
+pub(crate) const FEW: u32 = 10;
 /// Rounds of the operator's hashes.
 const MILLION: u32 = 1_000_000;
 
@@ -280,14 +280,14 @@ INSERT INTO auth_user VALUES (1, 'one', 1), (2, 'two', 1), (3, 'gone', 0);
 ";
 
 /// The operator's tables, on a server of the test's own.
-async fn tables() -> MariaDb {
+pub(crate) async fn tables() -> MariaDb {
     let db = MariaDb::start().await;
     db.run(SCHEMA).await;
     db
 }
 
 /// A key of this number, with its row; both ends of it are its own.
-async fn issue(db: &MariaDb, number: u32, user: u32, rounds: u32) -> String {
+pub(crate) async fn issue(db: &MariaDb, number: u32, user: u32, rounds: u32) -> String {
     let key = format!("wk_live_{number:0>4}{}{number:0>4}", "k".repeat(35));
     let row = format!(
         "INSERT INTO api_keys_apikey VALUES ('{number:0>32}', 'script', '{}', '{}', '{}', 'write', \
@@ -325,13 +325,13 @@ async fn with_tables(db: &MariaDb, mysql: &str, more: &str) -> (Origin, Gateway)
     (origin, gw)
 }
 
-fn launcher(db: &MariaDb, mysql: &str, more: &str) -> Launcher {
+pub(crate) fn launcher(db: &MariaDb, mysql: &str, more: &str) -> Launcher {
     let keys = format!("mysql: {{url: 'env:DATABASE_URL', pepper: 'env:PEPPER', {mysql}}}");
     let yaml = conf(&format!("{}{more}", sections(&keys)), &ROUTES);
     gateway().env("DATABASE_URL", &db.url()).env("PEPPER", PEPPER).with(yaml)
 }
 
-async fn hashes(gw: &Gateway) -> f64 {
+pub(crate) async fn hashes(gw: &Gateway) -> f64 {
     gw.metric("farmgate_key_hashes_total", &[]).await.unwrap_or_default()
 }
 

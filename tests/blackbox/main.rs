@@ -32,6 +32,7 @@ mod protocols;
 mod quotas;
 mod refusals;
 mod reload;
+mod shared;
 mod shutdown;
 mod signing;
 mod tls;

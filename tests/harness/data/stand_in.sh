@@ -6,8 +6,8 @@ if [ -n "$TAKEN_ONCE" ] && [ ! -e "$TAKEN_ONCE" ]; then
     echo "127.0.0.1:1 is in use, will try again" >&2
     exec sleep 60
 fi
-if [ "$1" != run ] || [ -z "$ADMIN_PIPE" ]; then
-    echo "$1 $2${4:+ $4}: no pipe" >&2
+if [ -z "$ADMIN_PIPE" ]; then
+    echo "$1 $2: no pipe" >&2
     exit 78
 fi
 trap 'sed "s/^/reloaded /" "$3"' HUP

@@ -198,16 +198,6 @@ impl Gateway {
         assert!(self.process.exited().is_some(), "stop or kill the gateway first");
         self.launcher.start_in(self.place).await
     }
-
-    /// Runs a command of the gateway that ends by itself with this gateway's configuration, as
-    /// `("tokens", ["revoke", "--jti", "1"])`.
-    ///
-    /// # Panics
-    /// When it still runs after [`PATIENCE`].
-    pub async fn command(&self, command: &str, arguments: &[&str]) -> Finished {
-        let program = self.launcher.program(command, &self.place);
-        program.args(arguments.iter().copied()).run().await
-    }
 }
 
 impl Launcher {
@@ -431,8 +421,6 @@ mod tests {
 
         assert_eq!(gw.stop().await.code(), Some(0));
         assert_eq!(gw.log_lines().last().map(String::as_str), Some("drained"));
-        let said = gw.command("check", &["--quiet"]).await.expect_code(78).stderr;
-        assert_eq!(said, ["check --config --quiet: no pipe"]);
 
         let (path, address) = (gw.directory().to_owned(), gw.address());
         drop(admin);
