@@ -3,16 +3,16 @@ CARGO ?= cargo
 ARGS ?=
 PROGRAMS = -p farmgate -p weather -p ndvi -p replay
 
-.PHONY: help demo test bench check fmt lint unit doc deny tools clean
+.PHONY: help demo test bench check fmt lint unit doc deny tools test-tools clean
 
 help:            ## Show what there is
-	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
 demo: tools      ## Run the whole system on loopback and tell its story (ARGS=--once to stop after it)
 	$(CARGO) build $(PROGRAMS) -p demo
 	target/debug/demo $(ARGS)
 
-test: tools fmt lint unit doc deny   ## Formats, lints, tests, documentation
+test: test-tools fmt lint unit doc deny   ## Formats, lints, tests, documentation
 
 bench: tools     ## Load the gateway beside nginx and Caddy, write bench/results/
 	$(CARGO) build --release -p farmgate -p bench
@@ -41,6 +41,9 @@ deny:            ## Licences, duplicates and sources, where cargo-deny is instal
 
 tools:           ## Install what building needs, or say what to install
 	@scripts/tools.sh
+
+test-tools:      ## The same, and the servers that the tests run
+	@scripts/tools.sh tests
 
 clean:           ## Remove what was built
 	$(CARGO) clean

@@ -1,11 +1,19 @@
 #!/bin/sh
-# Makes sure that what building and testing need is there: installs it where that is allowed,
-# else says the one command to run. Needs nothing but a POSIX shell.
+# Makes sure that what building needs is there, and with the word `tests` also the servers that the
+# tests run: installs it where that is allowed, else says the one command to run. Needs nothing but a
+# POSIX shell.
 set -eu
 
 need=""
 command -v cmake >/dev/null 2>&1 || need="$need cmake" # libz-ng-sys, which Pingora brings
 command -v cc >/dev/null 2>&1 || need="$need gcc libc6-dev"
+if [ "${1:-}" = tests ]; then
+    # The tests start servers of their own, on free ports; those that Debian may start stay unused.
+    command -v mariadbd >/dev/null 2>&1 || need="$need mariadb-server"
+    command -v redis-server >/dev/null 2>&1 || need="$need redis-server"
+    command -v redis-sentinel >/dev/null 2>&1 || need="$need redis-sentinel"
+    command -v promtool >/dev/null 2>&1 || need="$need prometheus"
+fi
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "cargo is missing: install Rust 1.95 or newer from https://rustup.rs, then run make again" >&2
