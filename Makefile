@@ -2,8 +2,11 @@
 CARGO ?= cargo
 ARGS ?=
 PROGRAMS = -p farmgate -p weather -p ndvi -p replay
+# How long each of these is fuzzed.
+SECONDS ?= 60
+FUZZ_TARGETS ?= canonical_query config explain headers key_set signature token
 
-.PHONY: help demo test bench check fmt lint unit doc deny tools test-tools clean
+.PHONY: help demo test bench check fmt lint unit doc deny fuzz tools test-tools clean
 
 help:            ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -38,6 +41,16 @@ deny:            ## Licences, duplicates and sources, where cargo-deny is instal
 	@if $(CARGO) deny --version >/dev/null 2>&1; \
 	then $(CARGO) deny --workspace check bans licenses sources; \
 	else echo "cargo-deny is not installed: skipped (cargo install cargo-deny --locked)"; fi
+
+fuzz:            ## Fuzz every parser, one after the other (SECONDS=600 for a full run)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 \
+	|| { echo "cargo-fuzz is not installed: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) fuzz run --sanitizer none --no-cfg-fuzzing $$target \
+			fuzz/corpus/$$target fuzz/seeds/$$target -- -dict=fuzz/dictionaries/$$target.dict \
+			-max_total_time=$(SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1; \
+	done
 
 tools:           ## Install what building needs, or say what to install
 	@scripts/tools.sh
