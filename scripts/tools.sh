@@ -1,19 +1,36 @@
 #!/bin/sh
-# Makes sure that what building needs is there, and with the word `tests` also the servers that the
-# tests run: installs it where that is allowed, else says the one command to run. Needs nothing but a
-# POSIX shell.
+# Makes sure that what is needed is there: installs it where that is allowed, else says the one
+# command to run. Needs nothing but a POSIX shell.
+#
+#   scripts/tools.sh          what building needs
+#   scripts/tools.sh tests    and the real servers that tests start for themselves
 set -eu
 
 need=""
-command -v cmake >/dev/null 2>&1 || need="$need cmake" # libz-ng-sys, which Pingora brings
+# The Debian package $1, unless the program $2 is there.
+want() {
+    command -v "$2" >/dev/null 2>&1 || need="$need $1"
+}
+
+want cmake cmake # libz-ng-sys, which Pingora brings
 command -v cc >/dev/null 2>&1 || need="$need gcc libc6-dev"
-if [ "${1:-}" = tests ]; then
-    # The tests start servers of their own, on free ports; those that Debian may start stay unused.
-    command -v mariadbd >/dev/null 2>&1 || need="$need mariadb-server"
-    command -v redis-server >/dev/null 2>&1 || need="$need redis-server"
-    command -v redis-sentinel >/dev/null 2>&1 || need="$need redis-sentinel"
-    command -v promtool >/dev/null 2>&1 || need="$need prometheus"
-fi
+
+case "${1:-build}" in
+build) ;;
+tests)
+    # Tests start servers of their own, on ports of their own; whether the packages' services run
+    # does not matter to them.
+    want redis-server redis-server
+    want redis-sentinel redis-sentinel
+    want mariadb-server /usr/sbin/mariadbd # outside the path of a plain user
+    want mariadb-client mariadb
+    want prometheus promtool # judges the alert rules
+    ;;
+*)
+    echo "usage: scripts/tools.sh [build|tests]" >&2
+    exit 2
+    ;;
+esac
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "cargo is missing: install Rust 1.95 or newer from https://rustup.rs, then run make again" >&2
@@ -23,7 +40,8 @@ fi
 [ -n "$need" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "missing:$need; install them with your system's packages, then run make again" >&2
+    echo "missing, by their names in Debian:$need" >&2
+    echo "install them with your system's packages, then run make again" >&2
     exit 1
 fi
 
@@ -39,4 +57,4 @@ else
 fi
 echo "installing:$need"
 $as_root apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $as_root $install
+$as_root env DEBIAN_FRONTEND=noninteractive $install
