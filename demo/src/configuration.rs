@@ -151,7 +151,7 @@ mod tests {
         let filled: Vec<_> = TEMPLATES.iter().map(|one| fill(one, &values).unwrap()).collect();
         assert!(filled[0].contains("address: \"127.0.0.1:9180\""));
         assert!(filled[1].contains("address: \"127.0.0.1:8090\""));
-        assert!(filled.iter().all(|text| !text.contains('{')));
+        assert!(filled.iter().all(|text| !text.contains("\"{")));
     }
 
     #[test]
