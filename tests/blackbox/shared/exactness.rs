@@ -32,8 +32,8 @@ const CONNECTIONS: usize = 64;
 /// What the gateway may be late in giving a request free: 1 % of the window.
 const LATE_MAX: Duration = Duration::from_millis(10);
 
-/// Times without an answer that leave enough asked for.
-const SILENCE_MAX: Duration = Duration::from_millis(200);
+/// How long before the end everything could have been accepted, if enough was asked for.
+const SPARE: Duration = Duration::from_millis(250);
 const RUNS_MAX: usize = 3;
 
 /// One request: sent and decided in this time.
@@ -82,19 +82,30 @@ impl Run {
         self.accepted().filter(|call| call.decided < first + WINDOWS * WINDOW).count()
     }
 
-    /// Whether so much was asked for, all the time, that everything could be accepted.
+    /// Whether so much was asked for, all the time, that a limiter that is as late as it may be
+    /// would have accepted everything, and some time before the end.
     fn asks_for_enough(&self) -> bool {
         let mut times: Vec<Instant> = self.0.iter().map(|call| call.decided).collect();
         times.sort_unstable();
-        let is_steady = times.windows(2).all(|pair| pair[1] - pair[0] <= SILENCE_MAX);
-        is_steady && times.len() >= 2 * WINDOWS as usize * LIMIT
+        let Some(end) = times.first().map(|first| *first + WINDOWS * WINDOW - SPARE) else {
+            return false;
+        };
+        let mut accepted: Vec<Instant> = Vec::new();
+        for time in times.into_iter().take_while(|time| *time < end) {
+            let oldest = accepted.len().checked_sub(LIMIT).map(|place| accepted[place]);
+            if oldest.is_none_or(|oldest| oldest + WINDOW + LATE_MAX <= time) {
+                accepted.push(time);
+            }
+        }
+        accepted.len() >= WINDOWS as usize * LIMIT
     }
 
     fn expect_exact(&self) {
         let most = self.most_in_a_window();
         assert!(most <= LIMIT, "{most} requests were accepted within one window");
-        let fewest = self.fewest_at_a_refusal().expect("a client that never lets off is refused");
-        assert!(fewest >= LIMIT, "refused, although at most {fewest} were accepted before");
+        if let Some(fewest) = self.fewest_at_a_refusal() {
+            assert!(fewest >= LIMIT, "refused, although at most {fewest} were accepted before");
+        }
     }
 }
 
@@ -124,7 +135,11 @@ impl Bench {
         );
         let route = "{name: open, path_prefix: /, pool: service, quotas: [few], \
                      auth: {anonymous: true}}";
-        let gw = launcher_with(&self.origin, &sections, &[route]).start().await;
+        // The origin shares a thread with the clients: nobody gives up on it because it is late.
+        let pool =
+            format!("connect_timeout: 20s\npeers: [{{address: '{}'}}]", self.origin.address());
+        let launcher = launcher_with(&self.origin, &sections, &[route]).pool("service", pool);
+        let gw = launcher.start().await;
         self.gateways.push(gw.address());
         gw
     }
@@ -241,6 +256,7 @@ fn quiet_machine_is_told_from_one_that_did_not_ask() {
         |every_ms: u64| Run(calls(start, (0..3_000 / every_ms).map(|n| n * every_ms), false));
     assert!(steady(1).asks_for_enough());
     assert!(!steady(20).asks_for_enough());
-    let pause = (0..1_000).chain(1_300..3_000);
-    assert!(!Run(calls(start, pause, false)).asks_for_enough());
+    let pause = |until_ms| Run(calls(start, (0..1_000).chain(until_ms..3_000), false));
+    assert!(pause(1_300).asks_for_enough());
+    assert!(!pause(1_600).asks_for_enough());
 }

@@ -115,8 +115,11 @@ impl Gateway {
     /// # Panics
     /// When `/metrics` does not answer 200 with a text exposition.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let reply = self.admin_get("/metrics").send().await.expect_status(200);
-        metric(&reply.text(), name, labels)
+        let reply = self.admin_get("/metrics").try_send().await;
+        let reply = reply.unwrap_or_else(|error| {
+            panic!("no reply to GET /metrics: {error}; the gateway said\n{}", self.process.tail())
+        });
+        metric(&reply.expect_status(200).text(), name, labels)
     }
 
     /// Replaces `conf/gateway.yaml`; the same placeholders get the same values. Takes effect
