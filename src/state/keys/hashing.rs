@@ -18,15 +18,26 @@ type Work = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub struct HashPool {
     queue: SyncSender<Work>,
+    /// Most hashes that run or wait.
+    in_flight_max: u64,
     counters: Arc<Counters>,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
-    queued: AtomicU64,
+    in_flight: AtomicU64,
     started: AtomicU64,
     finished: AtomicU64,
     refused: AtomicU64,
+}
+
+/// A place among the hashes that run or wait, until it is dropped.
+struct Place(Arc<Counters>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// As many hashes as may wait are waiting.
@@ -40,7 +51,9 @@ impl HashPool {
     ///
     /// When the system starts no thread.
     pub fn new(threads: NonZeroUsize, queue_max: usize) -> io::Result<Self> {
-        let (queue, waiting) = sync_channel::<Work>(queue_max);
+        let in_flight_max = threads.get().saturating_add(queue_max);
+        // A thread that is idle may take its time to wake; until then its work stands here too.
+        let (queue, waiting) = sync_channel::<Work>(in_flight_max);
         let waiting = Arc::new(Mutex::new(waiting));
         for number in 0..threads.get() {
             let waiting = Arc::clone(&waiting);
@@ -50,7 +63,8 @@ impl HashPool {
                 }
             })?;
         }
-        Ok(Self { queue, counters: Arc::default() })
+        let in_flight_max = u64::try_from(in_flight_max).unwrap_or(u64::MAX);
+        Ok(Self { queue, in_flight_max, counters: Arc::default() })
     }
 
     /// Has one hash computed. The receiver fails only if the work panics.
@@ -62,21 +76,32 @@ impl HashPool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, QueueFull> {
+        let place = self.take_place()?;
         let (done, outcome) = oneshot::channel();
         let counters = Arc::clone(&self.counters);
         let counted = move || {
             counters.started.fetch_add(1, Ordering::Relaxed);
             let result = work();
             counters.finished.fetch_add(1, Ordering::Relaxed);
+            drop(place);
             // Who asked may be gone; then nobody wants to know.
             drop(done.send(result));
         };
-        // Before it is sent, or it could be finished before it is queued.
-        self.counters.queued.fetch_add(1, Ordering::Relaxed);
         match self.queue.try_send(Box::new(counted)) {
             Ok(()) => Ok(outcome),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+                self.refuse();
+                Err(QueueFull)
+            }
+        }
+    }
+
+    fn take_place(&self) -> Result<Place, QueueFull> {
+        let one_more = |count: u64| (count < self.in_flight_max).then_some(count + 1);
+        let in_flight = &self.counters.in_flight;
+        match in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
+            Ok(_) => Ok(Place(Arc::clone(&self.counters))),
+            Err(_) => {
                 self.refuse();
                 Err(QueueFull)
             }
@@ -104,8 +129,7 @@ impl HashPool {
     /// How many are computed at this moment or wait for it.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        let finished = self.finished();
-        self.counters.queued.load(Ordering::Relaxed).saturating_sub(finished)
+        self.counters.in_flight.load(Ordering::Relaxed)
     }
 
     /// How many were refused because too many waited.
@@ -148,6 +172,18 @@ mod tests {
         assert_eq!((first.await, second.await), (Ok(1), Ok(2)));
         assert_eq!(pool.run(|| 4).unwrap().await, Ok(4));
         assert_eq!((pool.started(), pool.finished(), pool.in_flight()), (3, 3, 0));
+    }
+
+    #[tokio::test]
+    async fn idle_threads_refuse_nothing_however_long_they_take_to_wake() {
+        let threads = NonZeroUsize::new(4).unwrap();
+        for _ in 0..50 {
+            let pool = HashPool::new(threads, 1).unwrap();
+            let asked: Vec<_> = (0..5).map(|number| pool.run(move || number)).collect();
+            for (number, outcome) in asked.into_iter().enumerate() {
+                assert_eq!(outcome.unwrap().await, Ok(number));
+            }
+        }
     }
 
     #[tokio::test]
