@@ -176,7 +176,9 @@ async fn published(issuer: &Origin, more: &str) -> Gateway {
     let near = "{issuer: near, keys: ['env:SECRET']}";
     let sections = format!("auth: {{jwt: [{near}, {remote}]}}\n{WIDE}");
     let gw = gateway().env("SECRET", SECRET).with(conf(&sections, &[TOKENS]));
-    gw.pool("service", issuer.address()).start().await
+    // Fifty signatures at once take a debug build longer than a connection may by default.
+    let peers = format!("peers: [{{address: '{}'}}]\nconnect_timeout: 20s\n", issuer.address());
+    gw.pool("service", peers).start().await
 }
 
 /// An issuer's server, which is the service behind the gateway too.

@@ -335,6 +335,17 @@ pub(crate) async fn hashes(gw: &Gateway) -> f64 {
     gw.metric("farmgate_key_hashes_total", &[]).await.unwrap_or_default()
 }
 
+/// Returns once this is so.
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            time_passes(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(harness::PATIENCE, wait).await;
+    assert!(waited.is_ok(), "waited for {what}");
+}
+
 /// Fails unless the key is refused or let in so.
 async fn expect(gw: &Gateway, key: &str, status: u16) -> Reply {
     ping(gw, key).send().await.expect_status(status)
@@ -426,27 +437,37 @@ async fn proved_key_is_remembered_for_as_long_as_it_says() {
 #[tokio::test]
 async fn more_cold_keys_than_may_wait_are_told_to_come_back() {
     let db = tables().await;
-    let (_origin, gw) = with_tables(&db, "hash_threads: 2, hash_queue_max: 1", "").await;
-    let names = std::fs::read_dir(format!("/proc/{}/task", gw.process().id().unwrap())).unwrap();
-    let threads = names.filter(|name| {
-        let name = std::fs::read_to_string(name.as_ref().unwrap().path().join("comm"));
-        name.unwrap_or_default().starts_with("key-hash-")
-    });
-    assert_eq!(threads.count(), 2);
+    let (_origin, gw) =
+        with_tables(&db, "hash_threads: 2, hash_queue_max: 1, timeout: 20s", "").await;
+    let tasks = format!("/proc/{}/task", gw.process().id().unwrap());
+    let threads = || {
+        let names = std::fs::read_dir(&tasks).unwrap().map(|task| {
+            std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
+        });
+        names.filter(|name| name.starts_with("key-hash-")).count()
+    };
+    // A thread gives itself its name.
+    eventually("two threads that hash", async || threads() == 2).await;
     let mut keys = Vec::new();
     for number in 0..4 {
-        keys.push(issue(&db, number, 1, MILLION).await);
+        keys.push(issue(&db, number, 1, FEW).await);
     }
     let last = keys.pop().unwrap();
+    // A database that hangs keeps all of them on their way to a hash: two for the threads, and one
+    // that may wait.
+    let lock = db.lock("api_keys_apikey").await;
     let first = launch(3, |number| ping(&gw, &keys[number]).send());
-    // Two are hashed and one waits.
-    wait_for_metric(&gw, "farmgate_key_hashes_in_flight", &[], |count| count >= 3.0).await;
+    let sql = "SELECT COUNT(*) FROM information_schema.processlist \
+               WHERE user = 'gateway' AND info LIKE 'SELECT%'";
+    eventually("three keys on their way", async || db.run(sql).await == ["3"]).await;
     let full = expect(&gw, &last, 503).await;
     full.expect_json("/errors/code", "overloaded").expect_header("Retry-After", "1");
+    drop(lock);
     for reply in first.await.unwrap() {
         reply.expect_status(200);
     }
-    assert_eq!(hashes(&gw).await, 3.0);
+    expect(&gw, &last, 200).await;
+    assert_eq!(hashes(&gw).await, 4.0);
     assert_eq!(gw.metric("farmgate_key_hashes_refused_total", &[]).await, Some(1.0));
     assert_eq!(gw.metric("farmgate_key_hashes_in_flight", &[]).await, Some(0.0));
 }
@@ -470,18 +491,13 @@ async fn database_that_does_not_answer_is_given_up_and_asked_by_few() {
         db.run(sql).await[0].parse::<usize>().unwrap()
     };
     wait_for_metric(&patient, "farmgate_requests_in_flight", &[], |count| count >= 6.0).await;
-    while connections().await < 2 {}
+    eventually("two that ask", async || connections().await >= 2).await;
     drop(lock);
     for reply in asking.await.unwrap() {
         reply.expect_status(200);
     }
     // The hasty one has closed its own; these are kept for the next key.
-    let left = async {
-        while connections().await != 2 {
-            time_passes(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(harness::PATIENCE, left).await.expect("two connections");
+    eventually("two connections", async || connections().await == 2).await;
 }
 
 #[tokio::test]
