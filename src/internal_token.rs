@@ -52,7 +52,7 @@ impl InternalRule {
         let known = |caller: &&Principal| caller.scheme != Scheme::Anonymous;
         let caller = callers.iter().find(known);
         let sub = caller.map_or(NOBODY, |caller| caller.subject.as_deref().unwrap_or(&caller.id));
-        let client = callers.iter().filter(known).map(|caller| &*caller.id).last();
+        let client = callers.iter().rfind(known).map(|caller| &*caller.id);
         let iat = now.unix_seconds();
         let claims = Claims {
             token_type: "internal",

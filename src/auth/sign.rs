@@ -58,7 +58,8 @@ impl fmt::Debug for SigningKey {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
     use jsonwebtoken::{Algorithm, DecodingKey, Validation};
     use serde_json::Value;
 

@@ -120,7 +120,7 @@ pub struct JwksConfig {
 }
 
 /// API keys: those listed here, those of the store, and those of the operator's database.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiKeysConfig {
     /// Keys by their SHA-256.
@@ -136,12 +136,6 @@ impl ApiKeysConfig {
     #[must_use]
     pub fn is_configured(&self) -> bool {
         !self.keys.is_empty() || self.store || self.mysql.is_some()
-    }
-}
-
-impl Default for ApiKeysConfig {
-    fn default() -> Self {
-        Self { keys: Vec::new(), store: false, mysql: None }
     }
 }
 

@@ -78,15 +78,20 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     add(catalogue, &names[0], &["version"], false);
     let plain = plain.into_iter().map(|series| (series, false));
     for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
-        for description in series.desc() {
-            let labels: Vec<&str> =
-                description.variable_labels.iter().map(String::as_str).collect();
-            add(catalogue, &description.fq_name, &labels, histogram);
-            names.push(description.fq_name.clone());
-        }
+        names.extend(described(series, histogram, catalogue));
     }
     names.sort();
     names
+}
+
+/// Adds what a collector says of its series; returns their names.
+fn described(series: &dyn Collector, histogram: bool, catalogue: &mut Catalogue) -> Vec<String> {
+    let name = |description: &&prometheus::core::Desc| {
+        let labels: Vec<&str> = description.variable_labels.iter().map(String::as_str).collect();
+        add(catalogue, &description.fq_name, &labels, histogram);
+        description.fq_name.clone()
+    };
+    series.desc().iter().map(name).collect()
 }
 
 /// Reads the registrations in a service's source: the first literal is the name, and the slice of

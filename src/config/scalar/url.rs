@@ -72,6 +72,8 @@ read_from_text! {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]
