@@ -8,7 +8,10 @@ use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::{hmac, pbkdf2};
+use pbkdf2::sha2::Sha256;
+use pbkdf2::{Algorithm, Params, pbkdf2_hmac, pbkdf2_hmac_with_params};
+use ring::hmac;
+use subtle::ConstantTimeEq as _;
 
 use super::rule::SharedSecret;
 
@@ -88,8 +91,8 @@ impl SlowHash {
     #[must_use]
     pub fn matches(&self, pepper: &SharedSecret, key: &[u8]) -> bool {
         let peppered = [pepper.bytes(), b":", key].concat();
-        let (algorithm, salt) = (pbkdf2::PBKDF2_HMAC_SHA256, self.salt.as_bytes());
-        pbkdf2::verify(algorithm, self.iterations, salt, &peppered, &self.digest).is_ok()
+        let digest = derive(&peppered, self.salt.as_bytes(), self.iterations.get());
+        digest.as_slice().ct_eq(self.digest.as_slice()).into()
     }
 
     /// How often the key is hashed.
@@ -103,6 +106,20 @@ impl fmt::Debug for SlowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SlowHash({} iterations, redacted)", self.iterations)
     }
+}
+
+fn derive(peppered: &[u8], salt: &[u8], iterations: u32) -> [u8; DIGEST_BYTES] {
+    let mut digest = [0; DIGEST_BYTES];
+    match Params::new(iterations) {
+        // Compiled inside its crate, and so quick in a debug build too.
+        Ok(params) => {
+            let algorithm = Algorithm::Pbkdf2Sha256;
+            pbkdf2_hmac_with_params(peppered, salt, algorithm, params, &mut digest);
+        }
+        // Fewer iterations than anybody should use, but the hash says so.
+        Err(_) => pbkdf2_hmac::<Sha256>(peppered, salt, iterations, &mut digest),
+    }
+    digest
 }
 
 /// The digest by which processes with the same pepper can tell each other of a key without
@@ -121,6 +138,7 @@ pub fn peppered_digest(pepper: &SharedSecret, key: &[u8]) -> [u8; DIGEST_BYTES] 
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
     use proptest::prelude::*;
+    use ring::pbkdf2;
 
     use super::*;
 
@@ -192,6 +210,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn two_implementations_derive_the_same(
+            key in prop::collection::vec(any::<u8>(), 0..150),
+            salt in prop::collection::vec(any::<u8>(), 1..150),
+            // Below 1000 another function of the library computes it.
+            iterations in prop_oneof![1..4_u32, 998..1_002_u32],
+        ) {
+            let (mut expected, count) = ([0; DIGEST_BYTES], iterations.try_into().unwrap());
+            pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, count, &salt, &key, &mut expected);
+            prop_assert_eq!(derive(&key, &salt, iterations), expected);
+        }
+
         #[test]
         fn no_text_makes_the_parser_panic(text in "(pbkdf2_sha256)?[$0-9a-zA-Z+/=]{0,80}") {
             drop(SlowHash::parse(&text));
