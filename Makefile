@@ -6,7 +6,7 @@ PROGRAMS = -p farmgate -p weather -p ndvi -p replay
 SECONDS ?= 60
 FUZZ_TARGETS ?= canonical_query config explain headers key_set signature token
 
-.PHONY: help demo test bench check fmt lint unit doc deny fuzz tools test-tools clean
+.PHONY: help demo test bench bench-tokens check fmt lint unit doc deny fuzz tools test-tools clean
 
 help:            ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ test: test-tools fmt lint unit doc deny   ## Formats, lints, tests, documentatio
 bench: tools     ## Load the gateway beside nginx and Caddy, write bench/results/
 	$(CARGO) build --release -p farmgate -p bench
 	target/release/bench $(ARGS)
+
+bench-tokens: tools ## Time token issue, cold and warm, beside the same flow without its memory
+	$(CARGO) build --release -p farmgate -p bench
+	target/release/tokens $(ARGS)
 
 fmt:             ## Is everything formatted?
 	$(CARGO) fmt --all -- --check

@@ -1,13 +1,12 @@
 //! On what, with what and when was it measured?
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Serialize;
 
-use crate::load::CONNECTIONS;
-use crate::options::Options;
+use crate::error::{BenchError, Trying};
 use crate::peer::Kind;
 
 /// The circumstances of a run: enough to judge its figures, and nothing that names a place.
@@ -29,8 +28,6 @@ pub(crate) struct Circumstances {
     pub(crate) load_average: String,
     /// What ran where.
     pub(crate) pinning: String,
-    /// Connections of wrk.
-    pub(crate) connections: u32,
     /// The profile of the gateway's build: the name of the directory that it lies in.
     pub(crate) gateway_profile: String,
     /// Whether this program, and the origin in it, was built with optimisation.
@@ -40,37 +37,54 @@ pub(crate) struct Circumstances {
 }
 
 impl Circumstances {
-    /// Those of now.
-    pub(crate) fn now(options: &Options, gateway: &Path, kinds: &[Kind], pinning: String) -> Self {
+    /// Those of now; `is_named` tells whether the gateway's program was named by hand.
+    pub(crate) fn now(command: String, gateway: &Path, is_named: bool, pinning: String) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let profile = gateway.parent().and_then(Path::file_name).unwrap_or_default();
-        let mut versions = vec![said(Command::new(gateway).arg("--version"))];
-        if kinds.contains(&Kind::Nginx) {
-            versions.push(said(Command::new("nginx").arg("-v")).replace("nginx version: ", ""));
-        }
-        if kinds.contains(&Kind::Caddy) {
-            versions.push(format!("caddy {}", said(Command::new("caddy").arg("version"))));
-        }
-        let wrk = said(Command::new("wrk").arg("-v"));
-        versions.push(wrk.split(" [").next().unwrap_or_default().to_owned());
         Self {
             date: said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"])),
-            command: options.command(),
-            revision: if options.gateway.is_none() { revision() } else { ELSEWHERE.to_owned() },
+            command,
+            revision: if is_named { ELSEWHERE.to_owned() } else { revision() },
             // Not `available_parallelism`: this process is pinned to one core by now.
             cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
             cpu: model.map_or("", |model| model.trim_start_matches([' ', '\t', ':'])).to_owned(),
             kernel: said(Command::new("uname").arg("-sr")),
             load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
             pinning,
-            connections: CONNECTIONS,
             gateway_profile: profile.to_string_lossy().into_owned(),
             optimised_origin: !cfg!(debug_assertions),
-            versions,
+            versions: vec![said(Command::new(gateway).arg("--version"))],
         }
     }
+
+    /// With what the peers and wrk call themselves.
+    pub(crate) fn with_peers(mut self, kinds: &[Kind]) -> Self {
+        if kinds.contains(&Kind::Nginx) {
+            let nginx = said(Command::new("nginx").arg("-v"));
+            self.versions.push(nginx.replace("nginx version: ", ""));
+        }
+        if kinds.contains(&Kind::Caddy) {
+            self.versions.push(format!("caddy {}", said(Command::new("caddy").arg("version"))));
+        }
+        let wrk = said(Command::new("wrk").arg("-v"));
+        self.versions.push(wrk.split(" [").next().unwrap_or_default().to_owned());
+        self
+    }
+}
+
+/// The gateway's program: the one that was named, else the one that was built beside this one.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn gateway_program(named: Option<&Path>) -> Result<PathBuf, BenchError> {
+    let own = std::env::current_exe().trying(|| "find this program's own place".into())?;
+    let gateway = named.map_or_else(|| own.with_file_name("farmgate"), Path::to_owned);
+    gateway.canonicalize().map_err(|_| BenchError::Missing {
+        program: gateway.display().to_string(),
+        remedy: "build it with `cargo build --release -p farmgate`".to_owned(),
+    })
 }
 
 /// Whether a program can be run at all.
@@ -93,7 +107,7 @@ const UNKNOWN: &str = "unknown";
 const ELSEWHERE: &str = "unknown (`--gateway`)";
 
 /// The first line that a program says, on stdout or else on stderr: nginx names itself there.
-fn said(command: &mut Command) -> String {
+pub(crate) fn said(command: &mut Command) -> String {
     let Ok(output) = command.output() else { return UNKNOWN.to_owned() };
     let line = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().next().map(str::to_owned);
     line(&output.stdout).or_else(|| line(&output.stderr)).unwrap_or_else(|| UNKNOWN.to_owned())

@@ -47,6 +47,7 @@ pub(crate) struct Run {
 pub(crate) struct Subject<'a> {
     row: &'static Row,
     server: &'a Server,
+    logs: bool,
     origin: &'a Origin,
     target: Target,
     expected: Answer,
@@ -60,6 +61,7 @@ impl<'a> Subject<'a> {
     pub(crate) fn prepare(
         row: &'static Row,
         server: &'a Server,
+        logs: bool,
         origin: &'a Origin,
         script: &Path,
     ) -> Result<Self, BenchError> {
@@ -87,7 +89,7 @@ impl<'a> Subject<'a> {
         ensure(row, server, expected.status == status, || {
             format!("status {} where {status} is wanted", expected.status)
         })?;
-        let subject = Self { row, server, origin, target, expected };
+        let subject = Self { row, server, logs, origin, target, expected };
         subject.run(WARM_UP_SECONDS, script)?;
         Ok(subject)
     }
@@ -134,7 +136,7 @@ impl<'a> Subject<'a> {
             format!("the origin was asked {calls} times for {} answers", seen.requests)
         })?;
         let log_bytes = self.server.log_bytes()?;
-        let logged_rightly = match self.server.peer.logs {
+        let logged_rightly = match self.logs {
             true => log_bytes >= seen.requests * LOG_LINE_BYTES_MIN,
             false => log_bytes == 0,
         };
@@ -149,11 +151,10 @@ impl<'a> Subject<'a> {
 }
 
 fn look(row: &'static Row, server: &Server, target: &Target) -> Result<Answer, BenchError> {
-    let name = server.peer.kind.name();
     let fields: Vec<_> = target.fields.iter().chain(target.credentials.first()).cloned().collect();
     ask(target.server, &target.path, &fields).map_err(|error| BenchError::WrongAnswer {
         row: row.name,
-        server: name,
+        server: server.name,
         problem: error.to_string(),
     })
 }
@@ -164,10 +165,9 @@ fn ensure(
     holds: bool,
     problem: impl FnOnce() -> String,
 ) -> Result<(), BenchError> {
-    let server = server.peer.kind.name();
     if holds {
         Ok(())
     } else {
-        Err(BenchError::WrongAnswer { row: row.name, server, problem: problem() })
+        Err(BenchError::WrongAnswer { row: row.name, server: server.name, problem: problem() })
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::error::BenchError;
+use crate::pinning::Side;
 use crate::row::Credential;
 use crate::server::{Place, Program};
 
@@ -19,6 +20,9 @@ const JWT_SECRET: &str = "only-for-measuring-on-loopback-0000";
 /// Clients with a credential, in turns: each of them stays far below the largest quota that can be
 /// counted exactly.
 const CLIENTS: std::ops::Range<u32> = 0..8;
+
+/// A path that every server passes on to the origin, for asking whether it is up.
+const READY_PATH: &str = "/plain/current";
 
 /// How long the run's token is good for: longer than any run.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
@@ -105,9 +109,11 @@ fn farmgate(place: &Place, gateway: &Path, logs: bool) -> Result<Program, BenchE
     }
     Ok(Program {
         path: gateway.to_owned(),
+        side: Side::Servers,
         arguments: vec!["run".into(), "--config".into(), conf.display().to_string()],
         environment,
         access_log: place.said(),
+        ready_path: READY_PATH,
     })
 }
 
@@ -121,9 +127,11 @@ fn nginx(place: &Place, logs: bool) -> Result<Program, BenchError> {
     let arguments = ["-c", &conf.display().to_string(), "-e", "stderr"].map(str::to_owned);
     Ok(Program {
         path: PathBuf::from("nginx"),
+        side: Side::Servers,
         arguments: arguments.to_vec(),
         environment: Vec::new(),
         access_log,
+        ready_path: READY_PATH,
     })
 }
 
@@ -139,8 +147,10 @@ fn caddy(place: &Place, logs: bool) -> Result<Program, BenchError> {
     let home = place.path("").display().to_string();
     Ok(Program {
         path: PathBuf::from("caddy"),
+        side: Side::Servers,
         arguments: arguments.to_vec(),
         environment: vec![("HOME", home), ("GOMAXPROCS", "1".to_owned())],
         access_log,
+        ready_path: READY_PATH,
     })
 }

@@ -17,6 +17,8 @@ pub(crate) enum Side {
     Servers,
     /// What measures.
     Load,
+    /// Whatever may run on any core.
+    Anywhere,
 }
 
 impl Side {
@@ -29,7 +31,11 @@ impl Side {
     }
 
     fn number(self) -> Option<usize> {
-        LAST_CORE.map(|last| if self == Self::Servers { last } else { 0 })
+        match self {
+            Self::Servers => *LAST_CORE,
+            Self::Load => LAST_CORE.map(|_| 0),
+            Self::Anywhere => None,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{BenchError, Trying};
+use crate::load::CONNECTIONS;
 use crate::machine::Circumstances;
 use crate::measure::Run;
 use crate::row::Row;
@@ -149,8 +150,7 @@ impl Report {
 
     fn circumstances(&self) -> String {
         let Circumstances { date, command, revision, cores, cpu, kernel, .. } = &self.circumstances;
-        let Circumstances { load_average, pinning, connections, gateway_profile, .. } =
-            &self.circumstances;
+        let Circumstances { load_average, pinning, gateway_profile, .. } = &self.circumstances;
         let versions = self.circumstances.versions.join(", ");
         let origin = match self.circumstances.optimised_origin {
             true => "with optimisation",
@@ -159,7 +159,7 @@ impl Report {
         format!(
             "* {date}, `{command}`, revision {revision}\n\
              * {cores} cores, {cpu}, {kernel}; load average before: {load_average}\n\
-             * {pinning}; wrk with 1 thread and {connections} connections; one worker a server\n\
+             * {pinning}; wrk with 1 thread and {CONNECTIONS} connections; one worker a server\n\
              * {versions}\n\
              * The gateway's build profile is `{gateway_profile}`; the origin was built {origin}.\n"
         )
@@ -170,15 +170,28 @@ impl Report {
     /// # Errors
     /// When a file cannot be written.
     pub(crate) fn write(&self, results: &Path) -> Result<(), BenchError> {
-        let json = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
-        let json = json.trying(|| "write the results as JSON".into())? + "\n";
-        fs::create_dir_all(results).trying(|| format!("make {}", results.display()))?;
-        for (name, text) in [("latest.md", self.markdown()), ("latest.json", json)] {
-            let path = results.join(name);
-            fs::write(&path, text).trying(|| format!("write {}", path.display()))?;
-        }
-        Ok(())
+        write(results, "latest", &self.markdown(), self)
     }
+}
+
+/// Writes results for people and for programs.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn write(
+    results: &Path,
+    name: &str,
+    markdown: &str,
+    all: &impl Serialize,
+) -> Result<(), BenchError> {
+    let json = serde_json::to_string_pretty(all).map_err(std::io::Error::from);
+    let json = json.trying(|| "write the results as JSON".into())? + "\n";
+    fs::create_dir_all(results).trying(|| format!("make {}", results.display()))?;
+    for (ending, text) in [("md", markdown), ("json", json.as_str())] {
+        let path = results.join(format!("{name}.{ending}"));
+        fs::write(&path, text).trying(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 impl Figures {
@@ -186,7 +199,7 @@ impl Figures {
         let ratios = match &self.farmgate_against_it {
             None => "| |".to_owned(),
             Some(Ratios { requests_per_second, p99, cpu_per_request }) => {
-                format!("{} | {} | {}", show(requests_per_second), show(p99), show(cpu_per_request))
+                format!("{requests_per_second} | {p99} | {cpu_per_request}")
             }
         };
         format!(
@@ -198,10 +211,6 @@ impl Figures {
             self.cpu_us_per_request.median
         )
     }
-}
-
-fn show(spread: &Spread) -> String {
-    format!("{:.2} ({:.2} to {:.2})", spread.median, spread.min, spread.max)
 }
 
 #[cfg(test)]
@@ -224,8 +233,8 @@ mod tests {
         let [gateway, nginx] = measured.servers.as_slice() else { unreachable!("two servers") };
         assert!(gateway.farmgate_against_it.is_none());
         let ratios = nginx.farmgate_against_it.unwrap();
-        assert_eq!(show(&ratios.requests_per_second), "0.50 (0.50 to 0.50)");
-        assert_eq!(show(&ratios.cpu_per_request), "2.00 (2.00 to 2.00)");
+        assert_eq!(ratios.requests_per_second.to_string(), "0.50 (0.50 to 0.50)");
+        assert_eq!(ratios.cpu_per_request.to_string(), "2.00 (2.00 to 2.00)");
         assert_eq!(nginx.line().matches('|').count(), 7);
         assert_eq!(gateway.line().matches('|').count(), 7);
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use harness::{Directory, Reservation};
 
 use crate::cpu::{self, Processes};
 use crate::error::{BenchError, Trying};
-use crate::peer::Peer;
 use crate::pinning::Side;
 use crate::probe::ask;
 
@@ -21,9 +20,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Lines that are shown of a server that fails.
 const LINES_SHOWN_MAX: usize = 10;
-
-/// A path that every server passes on to the origin, for asking whether it is up.
-const READY_PATH: &str = "/plain/current";
 
 /// Where one server lives: a directory and two ports, given back when dropped.
 pub(crate) struct Place {
@@ -38,18 +34,22 @@ pub(crate) struct Place {
 pub(crate) struct Program {
     /// The program.
     pub(crate) path: PathBuf,
+    /// The core that it gets.
+    pub(crate) side: Side,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
     /// Its environment, beside `PATH`.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// The file that takes a line for each request, when it logs.
     pub(crate) access_log: PathBuf,
+    /// What is asked of it to see whether it is up: the path of a 200.
+    pub(crate) ready_path: &'static str,
 }
 
 /// A running server; ended with all its processes when dropped.
 pub(crate) struct Server {
     /// Which one.
-    pub(crate) peer: Peer,
+    pub(crate) name: &'static str,
     child: Child,
     access_log: PathBuf,
     place: Place,
@@ -69,6 +69,11 @@ impl Place {
     /// A path inside the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Where it is to listen.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen.address()
     }
 
     /// The file that takes what the server says on stdout and stderr.
@@ -95,16 +100,19 @@ impl Place {
 }
 
 impl Server {
-    /// Starts a server and returns once it passes a request on.
+    /// Starts a server and returns once it answers.
     ///
     /// # Errors
     /// When it cannot be started, ends, or does not answer within 10 seconds.
-    pub(crate) fn start(peer: Peer, place: Place, gateway: &Path) -> Result<Self, BenchError> {
-        let program = peer.program(&place, gateway)?;
+    pub(crate) fn start(
+        name: &'static str,
+        place: Place,
+        program: Program,
+    ) -> Result<Self, BenchError> {
         let said = File::options().create(true).append(true).open(place.said());
         let said = said.trying(|| "open a server's log".into())?;
         let stdout = said.try_clone().trying(|| "open a server's log".into())?;
-        let mut command = Side::Servers.command(&program.path);
+        let mut command = program.side.command(&program.path);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         let child = command
             .args(&program.arguments)
@@ -115,14 +123,19 @@ impl Server {
             .stderr(said)
             .spawn()
             .trying(|| format!("start {}", program.path.display()))?;
-        let mut server = Self { peer, child, access_log: program.access_log, place };
-        server.wait_until_ready()?;
+        let mut server = Self { name, child, access_log: program.access_log, place };
+        server.wait_until_ready(program.ready_path)?;
         Ok(server)
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.place.listen.address()
+    }
+
+    /// Where it tells of itself, where it does.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.place.admin.address()
     }
 
     /// Its processes.
@@ -157,9 +170,9 @@ impl Server {
         Ok(fs::metadata(&self.access_log).trying(|| "look at an access log".into())?.len())
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), BenchError> {
+    fn wait_until_ready(&mut self, path: &str) -> Result<(), BenchError> {
         for _ in 0..LOOKS_MAX {
-            if ask(self.address(), READY_PATH, &[]).is_ok_and(|answer| answer.status == 200) {
+            if ask(self.address(), path, &[]).is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
             if self.has_ended() {
@@ -171,7 +184,7 @@ impl Server {
         let lines: Vec<&str> = said.lines().collect();
         let shown = lines.len().saturating_sub(LINES_SHOWN_MAX);
         let said = lines.get(shown..).unwrap_or_default().join("\n");
-        Err(BenchError::NotReady { server: self.peer.kind.name().to_owned(), said })
+        Err(BenchError::NotReady { server: self.name.to_owned(), said })
     }
 
     fn has_ended(&mut self) -> bool {

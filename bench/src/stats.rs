@@ -1,5 +1,7 @@
 //! What do several rounds say together?
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// A figure over all rounds: the middle one, and how far the others lie apart.
@@ -30,6 +32,12 @@ impl Spread {
     /// Of the ratios of two series, round by round: what disturbed a whole round cancels out.
     pub(crate) fn of_ratios(ours: &[f64], theirs: &[f64]) -> Self {
         Self::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.min, self.max)
     }
 }
 

@@ -1,0 +1,29 @@
+//! What do the two benchmarks have in common, and where does each begin?
+//!
+//! [`side_by_side`] measures farmgate beside nginx and Caddy, [`tokens`] measures the issue of
+//! tokens beside the same flow without a memory of keys; see `README.md`.
+
+mod cpu;
+mod error;
+mod interrupt;
+mod load;
+mod machine;
+mod measure;
+mod options;
+mod origin;
+mod peer;
+mod pinning;
+mod probe;
+mod report;
+mod row;
+mod server;
+pub mod side_by_side;
+mod stats;
+pub mod tokens;
+
+use std::io::Write as _;
+
+/// A line for a person; when nobody listens any more there is nobody to tell.
+fn say(line: &str) {
+    let _reader_may_be_gone = writeln!(std::io::stdout(), "{line}");
+}

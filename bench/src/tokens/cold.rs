@@ -1,0 +1,79 @@
+//! What happens when all clients come at once with keys that nobody remembers?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use super::client::{Client, now};
+use super::contender::Contender;
+use super::farm::Key;
+use super::figures::Run;
+use super::job::{Ordinary, check_token};
+use super::latency::Latencies;
+use super::stream::{Pace, Stream};
+
+/// Clients that come at once.
+pub(crate) const CLIENTS: usize = 64;
+
+/// The ordinary requests beside it. Over a few connections, so that one that waits is not alone.
+pub(crate) const ORDINARY: Pace = Pace { connections: 16, per_second: Some(1_000) };
+
+/// How long the ordinary requests run with nothing beside them.
+pub(crate) const QUIET: Duration = Duration::from_secs(2);
+
+/// Lets all clients come once for each group of keys, and looks at ordinary requests before and
+/// meanwhile.
+///
+/// # Errors
+/// When an answer or the number of hashes is not as it should be.
+pub(crate) async fn run(contender: &Contender, groups: &[Vec<Key>]) -> Result<Run, String> {
+    let quiet = ordinary(contender).await?.run_for(QUIET).await?;
+    let (mut mints, mut hashes) = (Vec::new(), 0);
+    let beside = ordinary(contender).await?;
+    let cpu = contender.cpu_us()?;
+    for keys in groups {
+        let before = contender.hashes().await?;
+        mints.extend(burst(contender, keys).await?);
+        let computed = contender.hashes().await? - before;
+        let wanted = if contender.which.remembers() { keys.len() } else { CLIENTS };
+        if computed != wanted as u64 {
+            return Err(format!("{computed} hashes where {wanted} are wanted"));
+        }
+        hashes += computed;
+    }
+    let cpu = contender.cpu_us()? - cpu;
+    let beside = beside.stop().await?;
+    let (mints, bursts) = (Latencies::of(mints), groups.len() as f64);
+    Ok(Run::default()
+        .with("hashes", hashes as f64 / bursts)
+        .with("mint_p50_ms", mints.percentile_us(50) / 1e3)
+        .with("mint_max_ms", mints.percentile_us(100) / 1e3)
+        .with("cpu_s", cpu as f64 / 1e6 / bursts)
+        .with_ordinary(&quiet, &beside))
+}
+
+/// The stream of ordinary requests.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub(crate) async fn ordinary(contender: &Contender) -> Result<Stream, String> {
+    let address = contender.server.address();
+    Stream::start(address, ORDINARY, Arc::new(Ordinary::new(address))).await
+}
+
+async fn burst(contender: &Contender, keys: &[Key]) -> Result<Vec<Duration>, String> {
+    let address = contender.server.address();
+    let mut ready = Vec::new();
+    for key in keys.iter().cycle().take(CLIENTS) {
+        let client = Client::connect(address).await.map_err(|error| error.to_string())?;
+        ready.push((client, key.mint(address, None)));
+    }
+    let begin = now();
+    let all = ready.into_iter().map(|(mut client, request)| async move {
+        let answer = client.ask(&request).await.map_err(|error| error.to_string())?;
+        check_token(&answer)?;
+        Ok::<_, String>(answer.at - begin)
+    });
+    try_join_all(all).await
+}
