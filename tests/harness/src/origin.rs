@@ -1,15 +1,15 @@
 //! The scripted origin: what stands behind the gateway in a test, and what it was asked.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::patience::until;
+use crate::ports::listener;
 use crate::{Answer, Headers, serve};
 
 const REQUESTS_KEPT_MAX: usize = 10_000;
@@ -76,7 +76,7 @@ enum Script {
 impl Origin {
     /// Starts an origin on a free port of 127.0.0.1.
     pub async fn start() -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+        Self::accept(listener())
     }
 
     /// Starts an origin at this address, for one that comes back after it was stopped.
@@ -85,9 +85,14 @@ impl Origin {
     /// When the address cannot be bound.
     pub async fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address)
-            .await
             .unwrap_or_else(|error| panic!("the origin cannot listen on {address}: {error}"));
+        Self::accept(listener)
+    }
+
+    fn accept(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a bound listener has an address");
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a runtime");
         let board = Arc::new(Board::default());
         let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&board)));
         Self { board, address, accepting }

@@ -33,11 +33,26 @@ impl Reservation {
     }
 
     fn find() -> Option<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).ok()?;
+        let (listener, marker) = unreserved()?;
         let address = listener.local_addr().ok()?;
-        let marker = UdpSocket::bind(address).ok()?;
         Some(Self { address, _marker: marker })
     }
+}
+
+/// A listener on a port of 127.0.0.1 that nobody has reserved. Whoever listens on the port of a
+/// program that is about to start would be taken for that program.
+///
+/// # Panics
+/// When a hundred tries found none.
+pub(crate) fn listener() -> TcpListener {
+    let found = (0..TRIES_MAX).find_map(|_| unreserved());
+    found.unwrap_or_else(|| panic!("no free port on 127.0.0.1 in {TRIES_MAX} tries")).0
+}
+
+fn unreserved() -> Option<(TcpListener, UdpSocket)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).ok()?;
+    let marker = UdpSocket::bind(listener.local_addr().ok()?).ok()?;
+    Some((listener, marker))
 }
 
 impl Default for Reservation {
@@ -49,6 +64,15 @@ impl Default for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reserved_port_is_left_alone() {
+        let address = listener().local_addr().unwrap();
+        assert!(TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok());
+        let _marker = UdpSocket::bind(address).unwrap();
+        let ports: Vec<_> = (0..50).map(|_| listener().local_addr().unwrap().port()).collect();
+        assert!(!ports.contains(&address.port()), "{address} was given away");
+    }
 
     #[test]
     fn reserved_ports_differ_and_can_be_bound() {
