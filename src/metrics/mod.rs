@@ -21,7 +21,7 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 38] = [
+pub const NAMES: [&str; 39] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
@@ -34,6 +34,7 @@ pub const NAMES: [&str; 38] = [
     "farmgate_credentials_total",
     "farmgate_failures_limited_total",
     "farmgate_fill_duration_seconds",
+    "farmgate_fill_waiters",
     "farmgate_fills_total",
     "farmgate_key_hashes_in_flight",
     "farmgate_key_hashes_refused_total",
@@ -105,6 +106,8 @@ pub struct CacheMetrics {
     pub fills: IntCounterVec,
     /// Seconds that a fetch took, by route.
     pub fill_seconds: HistogramVec,
+    /// Clients that wait for a fetch, their own or another's.
+    pub fill_waiters: IntGauge,
     /// Background refreshes that run now.
     pub refreshes_in_flight: IntGauge,
     /// Refreshes that were put off because too many ran.
@@ -212,6 +215,7 @@ impl CacheMetrics {
             evictions,
             fills,
             fill_seconds,
+            fill_waiters: series.gauge("fill_waiters", "Clients that wait for a fetch.")?,
             refreshes_in_flight,
             refreshes_skipped,
             prewarm_last_success,

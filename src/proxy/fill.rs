@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use pingora::http::RequestHeader;
+use prometheus::IntGauge;
 
 use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
 use super::headers;
 use crate::answer::{self, Asked};
-use crate::cache::flight::{Boarding, Lead};
+use crate::cache::flight::{Boarding, Lead, Passenger};
 use crate::cache::key::Key;
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
@@ -77,7 +78,7 @@ impl Filler {
             let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
             let (outcome, remembered) = match self.state.flights.board(flight, now()) {
                 Boarding::Lead(lead) => return self.lead(lead, errand).await,
-                Boarding::Join(passenger) => (passenger.outcome().await, false),
+                Boarding::Join(passenger) => (self.wait(passenger).await, false),
                 Boarding::Known(outcome) => (Some(outcome), true),
                 Boarding::Full => break,
             };
@@ -158,7 +159,13 @@ impl Filler {
         tokio::spawn(async move {
             filler.fly(lead, &errand).await;
         });
-        passenger.outcome().await.unwrap_or(Outcome::Refused(Refusal::Internal))
+        self.wait(passenger).await.unwrap_or(Outcome::Refused(Refusal::Internal))
+    }
+
+    /// Waits for a client, which is seen to wait until then, or until it leaves.
+    async fn wait(&self, passenger: Passenger<Outcome>) -> Option<Outcome> {
+        let _waiter = Waiter::count(&self.state.metrics.cache.fill_waiters);
+        passenger.outcome().await
     }
 
     async fn fly(&self, lead: Lead<Outcome>, errand: &Errand) -> Outcome {
@@ -261,6 +268,24 @@ fn fits(outcome: &Outcome, errand: &Errand) -> bool {
         }
         // An upstream that fails in another language fails all the same.
         Outcome::Failed(_) | Outcome::Refused(_) | Outcome::TooLarge => true,
+    }
+}
+
+/// A client that waits for a fetch.
+struct Waiter<'a> {
+    waiters: &'a IntGauge,
+}
+
+impl<'a> Waiter<'a> {
+    fn count(waiters: &'a IntGauge) -> Self {
+        waiters.inc();
+        Self { waiters }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.waiters.dec();
     }
 }
 

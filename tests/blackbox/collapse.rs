@@ -20,11 +20,17 @@ fn cache_status(reply: &Reply) -> &str {
     reply.header("cache-status").expect("a Cache-Status")
 }
 
+/// Returns when so many clients wait for a fetch. A request that is in flight may still be on its
+/// way to the cache, where the next fetch would be its own.
+async fn wait_for_waiters(gw: &Gateway, clients: usize) {
+    let all = |waiting: f64| waiting as usize == clients;
+    wait_for_metric(gw, "farmgate_fill_waiters", &[], all).await;
+}
+
 /// Starts the clients in the background and returns when all of them wait at the gateway.
 async fn crowd(gw: &Gateway, path: &str) -> tokio::task::JoinHandle<Vec<Reply>> {
     let replies = launch(CLIENTS, |_| gw.get(path).send());
-    let all = |waiting: f64| waiting as usize == CLIENTS;
-    wait_for_metric(gw, "farmgate_requests_in_flight", &[], all).await;
+    wait_for_waiters(gw, CLIENTS).await;
     replies
 }
 
@@ -34,7 +40,7 @@ async fn cold_crowd(answer: Answer) -> (Origin, Gateway, Vec<Reply>) {
     let (origin, gw) = serve(&policy, &[KEPT]).await;
     origin.on("/x", answer.hold());
     let replies = crowd(&gw, "/x").await;
-    assert_eq!(origin.calls("/x"), 1);
+    origin.wait_for_calls("/x", 1).await;
     origin.release("/x");
     let replies = replies.await.expect("every client has a reply");
     assert_eq!(origin.calls("/x"), 1);
@@ -314,7 +320,7 @@ async fn fetch_outlives_the_client_that_caused_it() {
     first.write_raw("GET /x HTTP/1.1\r\nHost: farm\r\n\r\n").await;
     origin.wait_for_calls("/x", 1).await;
     let others = launch(5, |_| gw.get("/x").host("farm").send());
-    wait_for_metric(&gw, "farmgate_requests_in_flight", &[], |waiting| waiting == 6.0).await;
+    wait_for_waiters(&gw, 6).await;
     drop(first);
     origin.release("/x");
     for reply in others.await.expect("every client has a reply") {
@@ -366,8 +372,7 @@ async fn answer_that_is_one_clients_own_is_given_to_no_other() {
         Answer::json(call.to_string()).header("Set-Cookie", &format!("session={call}")).hold()
     });
     let replies = launch(5, |_| gw.get("/x").send());
-    let waiting = |clients: f64| clients == 5.0;
-    wait_for_metric(&gw, "farmgate_requests_in_flight", &[], waiting).await;
+    wait_for_waiters(&gw, 5).await;
     let mut calls = 0;
     while calls < 5 {
         origin.wait_for_calls("/x", calls + 1).await;

@@ -97,7 +97,7 @@ async fn readiness_is_not_held_back_for_ever() {
     let reply = get(&gw, "/a");
     let waiting = |clients: f64| clients == 1.0;
     let release = async {
-        wait_for_metric(&gw, "farmgate_requests_in_flight", &[], waiting).await;
+        wait_for_metric(&gw, "farmgate_fill_waiters", &[], waiting).await;
         origin.release("/a");
     };
     let (reply, ()) = tokio::join!(reply, release);

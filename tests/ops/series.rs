@@ -37,7 +37,7 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     } = Metrics::new().unwrap();
     let histograms: [&dyn Collector; 3] =
         [&request_seconds, &cache.fill_seconds, &upstream.seconds];
-    let plain: [&dyn Collector; 34] = [
+    let plain: [&dyn Collector; 35] = [
         &requests,
         &requests_in_flight,
         &refusals,
@@ -63,6 +63,7 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         &cache.objects,
         &cache.evictions,
         &cache.fills,
+        &cache.fill_waiters,
         &cache.refreshes_in_flight,
         &cache.refreshes_skipped,
         &cache.prewarm_last_success,
