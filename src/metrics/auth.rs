@@ -4,10 +4,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::Series;
 
-/// What the shared state is asked for.
-pub const SHARED_USES: [&str; 5] = ["memory", "nonces", "probe", "quotas", "revocations"];
-
-/// Series of credentials, of what is remembered of them, and of quotas.
+/// Series of credentials and quotas.
 #[derive(Debug)]
 pub struct AuthMetrics {
     /// Credentials that were judged, by scheme and result.
@@ -18,12 +15,8 @@ pub struct AuthMetrics {
     pub quota_refusals: IntCounterVec,
     /// Tokens that the gateway issued.
     pub tokens_issued: IntCounter,
-    /// Verified tokens remembered.
-    pub tokens_remembered: IntGauge,
     /// Bearer tokens, by whether they were remembered.
     pub token_lookups: IntCounterVec,
-    /// Verified API keys remembered.
-    pub keys_remembered: IntGauge,
     /// Slow hashes that were computed.
     pub key_hashes: IntCounter,
     /// Slow hashes that run or wait now.
@@ -32,12 +25,6 @@ pub struct AuthMetrics {
     pub key_hashes_refused: IntCounter,
     /// Fetches of issuers' key sets, by result.
     pub key_set_fetches: IntCounterVec,
-    /// Tokens, subjects and clients that are revoked.
-    pub revocations: IntGauge,
-    /// Whether the shared state answers; 1 where there is none to ask.
-    pub shared_state_up: IntGauge,
-    /// Calls to the shared state that failed, by what they were for.
-    pub shared_state_errors: IntCounterVec,
 }
 
 impl AuthMetrics {
@@ -56,19 +43,11 @@ impl AuthMetrics {
         let key_hashes_refused = series.counter("key_hashes_refused_total", help)?;
         let help = "Fetches of issuers' key sets.";
         let key_set_fetches = series.counters("key_set_fetches_total", help, &["result"])?;
-        let help = "Whether the shared state answers.";
-        let shared_state_up = series.gauge("shared_state_up", help)?;
-        shared_state_up.set(1);
-        let help = "Calls to the shared state that failed.";
-        let shared_state_errors = series.counters("shared_state_errors_total", help, &["use"])?;
         for result in ["hit", "miss"] {
             token_lookups.with_label_values(&[result]).reset();
         }
         for result in ["success", "failure"] {
             key_set_fetches.with_label_values(&[result]).reset();
-        }
-        for purpose in SHARED_USES {
-            shared_state_errors.with_label_values(&[purpose]).reset();
         }
         for scheme in ["jwt", "api_key", "signature", "anonymous"] {
             credentials.with_label_values(&[scheme, "accepted"]).reset();
@@ -79,16 +58,11 @@ impl AuthMetrics {
             failures_limited,
             quota_refusals,
             tokens_issued: series.counter("tokens_issued_total", "Tokens issued.")?,
-            tokens_remembered: series.gauge("tokens_remembered", "Verified tokens remembered.")?,
             token_lookups,
-            keys_remembered: series.gauge("keys_remembered", "Verified API keys remembered.")?,
             key_hashes: series.counter("key_hashes_total", "Slow hashes of API keys.")?,
             key_hashes_in_flight,
             key_hashes_refused,
             key_set_fetches,
-            revocations: series.gauge("revocations", "Revocations in force.")?,
-            shared_state_up,
-            shared_state_errors,
         })
     }
 

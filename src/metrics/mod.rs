@@ -4,13 +4,15 @@
 //! the configuration, refusal codes, fixed words), never from a client.
 
 mod auth;
+mod memory;
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-pub use auth::{AuthMetrics, SHARED_USES};
+pub use auth::AuthMetrics;
+pub use memory::{DEGRADED_USES, MemoryMetrics, SHARED_USES};
 
 use crate::refusal::Refusal;
 
@@ -21,7 +23,7 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 39] = [
+pub const NAMES: [&str; 47] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
@@ -36,14 +38,20 @@ pub const NAMES: [&str; 39] = [
     "farmgate_fill_duration_seconds",
     "farmgate_fill_waiters",
     "farmgate_fills_total",
+    "farmgate_key_evictions_total",
     "farmgate_key_hashes_in_flight",
     "farmgate_key_hashes_refused_total",
     "farmgate_key_hashes_total",
     "farmgate_key_set_fetches_total",
+    "farmgate_key_tables_up",
     "farmgate_keys_remembered",
+    "farmgate_nonce_write_failures_total",
     "farmgate_nonces",
+    "farmgate_nonces_untold",
     "farmgate_prewarm_last_success_timestamp_seconds",
     "farmgate_quota_refusals_total",
+    "farmgate_quota_window_evictions_total",
+    "farmgate_quota_windows",
     "farmgate_ready",
     "farmgate_refreshes_in_flight",
     "farmgate_refreshes_skipped_total",
@@ -52,6 +60,8 @@ pub const NAMES: [&str; 39] = [
     "farmgate_requests_in_flight",
     "farmgate_requests_total",
     "farmgate_revocations",
+    "farmgate_revocations_left_out_total",
+    "farmgate_shared_state_degraded_total",
     "farmgate_shared_state_errors_total",
     "farmgate_shared_state_up",
     "farmgate_token_lookups_total",
@@ -77,8 +87,8 @@ pub struct Metrics {
     pub refusals: IntCounterVec,
     /// Credentials and quotas.
     pub auth: AuthMetrics,
-    /// Nonces remembered.
-    pub nonces: IntGauge,
+    /// What is remembered between requests.
+    pub memory: MemoryMetrics,
     /// Whether the process reports ready.
     pub ready: IntGauge,
     /// The cache and what fills it.
@@ -168,9 +178,9 @@ impl Metrics {
             request_seconds,
             requests_in_flight,
             refusals,
-            nonces: series.gauge("nonces", "Nonces of signed requests remembered.")?,
             ready: series.gauge("ready", "Whether the process reports ready.")?,
             auth: AuthMetrics::new(&series)?,
+            memory: MemoryMetrics::new(&series)?,
             cache: CacheMetrics::new(&series)?,
             upstream: UpstreamMetrics::new(&series)?,
             config: ConfigMetrics::new(&series)?,

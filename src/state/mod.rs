@@ -201,18 +201,15 @@ impl State {
         }
         self.metrics.cache.bytes.set(gauge(self.store.bytes()));
         self.metrics.cache.objects.set(gauge(self.store.objects()));
-        self.metrics.nonces.set(gauge(self.nonces.entries()));
         catch_up(&self.metrics.cache.evictions, self.store.evictions());
         self.measure_identity();
+        self.measure_memory();
     }
 
     fn measure_identity(&self) {
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let auth = &self.metrics.auth;
-        auth.tokens_remembered.set(gauge(self.tokens.entries()));
         catch_up(&auth.token_lookups.with_label_values(&["hit"]), self.tokens.hits());
         catch_up(&auth.token_lookups.with_label_values(&["miss"]), self.tokens.misses());
-        auth.keys_remembered.set(gauge(self.keys.remembered()));
         if let Some(hashes) = self.keys.hashes() {
             catch_up(&auth.key_hashes, hashes.finished());
             catch_up(&auth.key_hashes_refused, hashes.refused());
@@ -222,11 +219,30 @@ impl State {
         let fetches = |result| auth.key_set_fetches.with_label_values(&[result]);
         catch_up(&fetches("success"), self.key_sets.fetched());
         catch_up(&fetches("failure"), self.key_sets.failed());
-        auth.revocations.set(gauge(self.revocations.entries()));
+    }
+
+    fn measure_memory(&self) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let memory = &self.metrics.memory;
+        memory.tokens.set(gauge(self.tokens.entries()));
+        memory.keys.set(gauge(self.keys.remembered()));
+        catch_up(&memory.key_evictions, self.keys.evictions());
+        memory.key_tables_up.set(i64::from(self.keys.is_up()));
+        memory.nonces.set(gauge(self.nonces.entries()));
+        catch_up(&memory.nonce_write_failures, self.nonces.write_failures());
+        memory.nonces_untold.set(gauge(self.nonces.untold()));
+        memory.quota_windows.set(gauge(self.quotas.buckets().windows()));
+        catch_up(&memory.quota_window_evictions, self.quotas.buckets().evictions());
+        memory.revocations.set(gauge(self.revocations.entries()));
+        let left_out = u64::try_from(self.revocations.left_out()).unwrap_or(u64::MAX);
+        catch_up(&memory.revocations_left_out, left_out);
+        let degraded = |purpose| memory.shared_state_degraded.with_label_values(&[purpose]);
+        catch_up(&degraded("nonces"), self.nonces.degraded());
+        catch_up(&degraded("quotas"), self.quotas.degraded());
         if let Some(redis) = &self.redis {
-            auth.shared_state_up.set(i64::from(redis.is_up()));
+            memory.shared_state_up.set(i64::from(redis.is_up()));
             for purpose in Use::ALL {
-                let errors = auth.shared_state_errors.with_label_values(&[purpose.as_str()]);
+                let errors = memory.shared_state_errors.with_label_values(&[purpose.as_str()]);
                 catch_up(&errors, redis.errors(purpose));
             }
         }

@@ -529,10 +529,12 @@ async fn remembered_key_outlives_the_database_and_a_cold_one_waits_for_it() {
     let refused = expect(&gw, &cold, 503).await;
     refused.expect_json("/errors/code", "state_unavailable").expect_header("Retry-After", "1");
     gw.wait_for_log(|line| line.contains("remembered keys stay valid")).await;
+    assert_eq!(gw.metric("farmgate_key_tables_up", &[]).await, Some(0.0));
     expect(&gw, &warm, 200).await;
     db.restart().await;
     wait_for_status(&ping(&gw, &cold), 200).await;
     expect(&gw, &warm, 200).await;
     assert_eq!(hashes(&gw).await, 2.0);
     gw.wait_for_log(|line| line.contains("key database answers again")).await;
+    assert_eq!(gw.metric("farmgate_key_tables_up", &[]).await, Some(1.0));
 }

@@ -177,6 +177,10 @@ async fn number_of_counted_principals_is_bounded() {
     for other in 2..=250 {
         assert_eq!(ask(other).await, 200);
     }
+    let windows = gw.metric("farmgate_quota_windows", &[]).await.expect("a gauge");
+    let gone = gw.metric("farmgate_quota_window_evictions_total", &[]).await;
+    assert!((1.0..=16.0).contains(&windows), "{windows}");
+    assert_eq!(gone, Some(250.0 - windows));
     // The first one was seen least recently and had to go: it starts afresh.
     assert_eq!(ask(1).await, 200);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farmgate::metrics::{Metrics, NAMES};
+use farmgate::metrics::{AuthMetrics, MemoryMetrics, Metrics, NAMES};
 use prometheus::core::Collector;
 
 use crate::sources;
@@ -27,9 +27,9 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         request_seconds,
         requests_in_flight,
         refusals,
-        nonces,
         ready,
         auth,
+        memory,
         cache,
         upstream,
         config,
@@ -37,26 +37,11 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     } = Metrics::new().unwrap();
     let histograms: [&dyn Collector; 3] =
         [&request_seconds, &cache.fill_seconds, &upstream.seconds];
-    let plain: [&dyn Collector; 35] = [
+    let plain: [&dyn Collector; 20] = [
         &requests,
         &requests_in_flight,
         &refusals,
-        &nonces,
         &ready,
-        &auth.credentials,
-        &auth.failures_limited,
-        &auth.quota_refusals,
-        &auth.tokens_issued,
-        &auth.tokens_remembered,
-        &auth.token_lookups,
-        &auth.keys_remembered,
-        &auth.key_hashes,
-        &auth.key_hashes_in_flight,
-        &auth.key_hashes_refused,
-        &auth.key_set_fetches,
-        &auth.revocations,
-        &auth.shared_state_up,
-        &auth.shared_state_errors,
         &cache.lookups,
         &cache.bytes,
         &cache.bytes_max,
@@ -77,12 +62,42 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     // The version is set once and kept by nobody.
     let mut names = vec!["farmgate_build_info".to_owned()];
     add(catalogue, &names[0], &["version"], false);
-    let plain = plain.into_iter().map(|series| (series, false));
+    let identity = of_identity(&auth, &memory);
+    let plain = plain.into_iter().chain(identity).map(|series| (series, false));
     for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
         names.extend(described(series, histogram, catalogue));
     }
     names.sort();
     names
+}
+
+/// All of credentials, and of what is remembered.
+fn of_identity<'a>(auth: &'a AuthMetrics, memory: &'a MemoryMetrics) -> [&'a dyn Collector; 23] {
+    [
+        &auth.credentials,
+        &auth.failures_limited,
+        &auth.quota_refusals,
+        &auth.tokens_issued,
+        &auth.token_lookups,
+        &auth.key_hashes,
+        &auth.key_hashes_in_flight,
+        &auth.key_hashes_refused,
+        &auth.key_set_fetches,
+        &memory.tokens,
+        &memory.keys,
+        &memory.key_evictions,
+        &memory.key_tables_up,
+        &memory.nonces,
+        &memory.nonce_write_failures,
+        &memory.nonces_untold,
+        &memory.quota_windows,
+        &memory.quota_window_evictions,
+        &memory.revocations,
+        &memory.revocations_left_out,
+        &memory.shared_state_up,
+        &memory.shared_state_errors,
+        &memory.shared_state_degraded,
+    ]
 }
 
 /// Adds what a collector says of its series; returns their names.

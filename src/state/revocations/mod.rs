@@ -124,7 +124,7 @@ impl Revocations {
         self.table.load().len()
     }
 
-    /// How many revocations are not in force, because there are too many.
+    /// How many revocations were left out since the start, because there were too many.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out.load(Ordering::Relaxed)

@@ -23,6 +23,20 @@ async fn second_gateway_on_one_folder_does_not_start_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn nonces_that_the_disk_does_not_take_are_counted_and_refused() {
+    let origin = origin().await;
+    let gw = launcher(&origin, "{dir: '{dir}/var'}").start().await;
+    let (nonces, away) = (gw.directory().join("var/nonces"), gw.directory().join("away"));
+    std::fs::rename(&nonces, &away).unwrap();
+    let once = Once::new();
+    let refused = once.to(&gw).send().await.expect_status(503);
+    refused.expect_json("/errors/code", "state_unavailable").expect_header("Retry-After", "1");
+    assert_eq!(gw.metric("farmgate_nonce_write_failures_total", &[]).await, Some(1.0));
+    std::fs::rename(&away, &nonces).unwrap();
+    once.to(&gw).send().await.expect_status(200);
+}
+
+#[tokio::test]
 async fn folder_that_cannot_be_written_is_named_with_what_to_do() {
     let origin = origin().await;
     // Permissions would not stop root, in whose name tests may run: a file in the way stops all.

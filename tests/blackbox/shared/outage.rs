@@ -20,6 +20,11 @@ async fn until_up(gw: &Gateway, up: f64) {
     wait_for_metric(gw, UP, &[], |now| now == up).await;
 }
 
+/// Requests that were decided without Redis.
+async fn degraded(gw: &Gateway, purpose: &str) -> Option<f64> {
+    gw.metric("farmgate_shared_state_degraded_total", &[("use", purpose)]).await
+}
+
 async fn status(gw: &Gateway) -> u16 {
     gw.get("/").send().await.status
 }
@@ -63,9 +68,12 @@ async fn gateway_that_went_on_alone_tells_the_others_what_it_accepted() {
     let once = Once::spent(&alone).await;
     once.is_refused_by(&alone).await;
     expect_unavailable(once.to(&other).send().await);
+    assert_eq!(degraded(&alone, "nonces").await, Some(2.0));
+    assert_eq!(alone.metric("farmgate_nonces_untold", &[]).await, Some(1.0));
     server.restart().await;
     tokio::join!(until_up(&alone, 1.0), until_up(&other, 1.0));
     alone.wait_for_log(|line| line.contains("told Redis of nonces that it missed")).await;
+    assert_eq!(alone.metric("farmgate_nonces_untold", &[]).await, Some(0.0));
     once.is_refused_by(&other).await;
     Once::spent(&other).await.is_refused_by(&alone).await;
 }
@@ -85,6 +93,9 @@ async fn quotas_without_redis_are_counted_here_refused_or_not_counted() {
     for _ in 0..3 {
         expect_unavailable(refuse.get("/").send().await);
         assert_eq!(status(&allow).await, 200);
+    }
+    for gw in [&local, &refuse, &allow] {
+        assert_eq!(degraded(gw, "quotas").await, Some(3.0));
     }
     for gw in [&local, &refuse, &allow] {
         until_up(gw, 0.0).await;
