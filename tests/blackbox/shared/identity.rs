@@ -10,7 +10,7 @@ use super::{UP, launcher_with, origin, over};
 use crate::fixtures::{
     JWT_SECRET, claims, farmgate, wait_for_metric, wait_for_status, wait_promptly_for_status,
 };
-use crate::keys;
+use crate::keys::{self, tables};
 
 fn token(id: &str) -> String {
     jwt(JWT_SECRET, &claims(json!({ "jti": id })))
@@ -75,22 +75,22 @@ async fn revocation_by_command_reaches_every_gateway_and_outlives_redis() {
 
 #[tokio::test]
 async fn key_that_one_gateway_has_hashed_costs_the_others_no_hash() {
-    let (server, db) = tokio::join!(RedisServer::start(), keys::tables());
-    let key = keys::issue(&db, 1, 1, keys::FEW).await;
+    let (server, db) = tokio::join!(RedisServer::start(), tables::tables());
+    let key = tables::issue(&db, 1, 1, tables::FEW).await;
     let state = format!("state: {}\n", over(&server, &[]));
-    let launcher = keys::launcher(&db, "timeout: 10s, recheck: 1s", &state);
+    let launcher = tables::launcher(&db, "timeout: 10s, recheck: 1s", &state);
     let launcher = launcher.pool("service", "peers: [{address: 127.0.0.1:9}]\n");
     let (here, there) = tokio::join!(launcher.start(), launcher.start());
     for (gw, hashes) in [(&here, 1.0), (&there, 0.0)] {
         for _ in 0..2 {
             keys::ping(gw, &key).send().await.expect_status(200);
         }
-        assert_eq!(keys::hashes(gw).await, hashes);
+        assert_eq!(tables::hashes(gw).await, hashes);
     }
     // What was learned from another gateway is asked about again like everything else.
     db.run("UPDATE api_keys_apikey SET revoked_at = UTC_TIMESTAMP(6)").await;
     for gw in [&here, &there] {
         wait_for_status(&keys::ping(gw, &key), 401).await;
     }
-    assert_eq!(keys::hashes(&there).await, 0.0);
+    assert_eq!(tables::hashes(&there).await, 0.0);
 }
