@@ -292,7 +292,7 @@ async fn refused_signature_does_not_burn_its_nonce() {
     gw.get("/signed").signed_at(&nextcloud(), now, &nonce).send().await.expect_status(200);
 }
 
-/// Done when 6: the refresh of an expired answer is the gateway's own errand. It carries the
+/// The refresh of an expired answer is the gateway's own errand. It carries the
 /// client's credentials to the service, and it is not a second use of the client's nonce.
 #[tokio::test]
 async fn signed_request_replayed_is_refused_while_its_background_refresh_is_not() {

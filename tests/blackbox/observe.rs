@@ -13,7 +13,7 @@ const HELD: usize = 500;
 const SCRAPES: usize = 100;
 const SCRAPE_P99_MAX: Duration = Duration::from_millis(50);
 
-/// Done when 3: metrics and health answer while every client is stuck.
+/// Metrics and health answer while every client is stuck.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scrapes_are_answered_while_500_requests_are_stuck() {
     let (origin, gw) = serve("", &[OPEN]).await;

@@ -19,7 +19,6 @@ async fn reload(gw: &Gateway) -> Value {
     gw.admin_get("/config").send().await.expect_status(200).json()
 }
 
-/// Done when 8, the first half.
 #[tokio::test]
 async fn three_faults_in_three_files_are_reported_at_once_and_the_old_routes_answer() {
     let origin = Origin::start().await;
@@ -70,7 +69,6 @@ async fn three_faults_in_three_files_are_reported_at_once_and_the_old_routes_ans
     assert_eq!(gw.metric("farmgate_config_last_reload_success", &[]).await, Some(1.0));
 }
 
-/// Done when 8, the second half.
 #[tokio::test]
 async fn good_reload_changes_the_next_request_and_drops_none_in_flight() {
     let (old, new) = (Origin::start().await, Origin::start().await);
