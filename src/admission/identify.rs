@@ -11,12 +11,12 @@ use crate::auth::{
     Witness,
 };
 use crate::clock::Now;
-use crate::ratelimit::RetryAfter;
+use crate::ratelimit::{RetryAfter, network};
 use crate::refusal::Refusal;
 use crate::route::{Limit, Route};
 use crate::snapshot::Snapshot;
 use crate::state::State;
-use crate::state::keys::{FailureGuard, FailureToken};
+use crate::state::keys::{FailureGuard, FailureToken, Flow};
 
 /// A request whose caller is known and may do what it asks.
 #[derive(Debug)]
@@ -122,6 +122,10 @@ impl FailureGuard for &Asking<'_> {
         let Some(limit) = self.failures else { return Ok(None) };
         let taken = Failure::take(self.state, limit, self.client, self.now).await;
         taken.map_err(|RetryAfter(retry_after)| retry_after)
+    }
+
+    fn flow(&self) -> Flow {
+        network(self.client)
     }
 }
 

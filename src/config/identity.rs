@@ -184,7 +184,8 @@ pub struct MysqlKeysConfig {
     /// Threads that compute hashes.
     #[serde(default = "default_hash_threads")]
     pub hash_threads: usize,
-    /// Most keys that wait for a thread; beyond it the answer is 503.
+    /// Most keys that wait for a thread; beyond it the answer is 503. Addresses take turns, and the
+    /// one with most keys waiting makes room for one with fewer.
     #[serde(default = "default_hash_queue_max")]
     pub hash_queue_max: usize,
 }

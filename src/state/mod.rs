@@ -187,7 +187,6 @@ impl State {
     /// Brings the gauges up to date with what they measure, before they are read: what the stores
     /// hold, and how the pools of `snapshot` are.
     pub fn measure(&self, snapshot: &Snapshot, now: Now) {
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let upstream = &self.metrics.upstream;
         upstream.peer_up.reset();
         upstream.in_flight.reset();
@@ -213,8 +212,7 @@ impl State {
         if let Some(hashes) = self.keys.hashes() {
             catch_up(&auth.key_hashes, hashes.finished());
             catch_up(&auth.key_hashes_refused, hashes.refused());
-            let in_flight = i64::try_from(hashes.in_flight()).unwrap_or(i64::MAX);
-            auth.key_hashes_in_flight.set(in_flight);
+            auth.key_hashes_in_flight.set(gauge(hashes.in_flight()));
         }
         let fetches = |result| auth.key_set_fetches.with_label_values(&[result]);
         catch_up(&fetches("success"), self.key_sets.fetched());
@@ -222,7 +220,6 @@ impl State {
     }
 
     fn measure_memory(&self) {
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let memory = &self.metrics.memory;
         memory.tokens.set(gauge(self.tokens.entries()));
         memory.keys.set(gauge(self.keys.remembered()));
@@ -247,6 +244,11 @@ impl State {
             }
         }
     }
+}
+
+/// A count as a gauge takes it.
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Brings a counter up to what is counted elsewhere.

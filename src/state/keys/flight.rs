@@ -1,20 +1,29 @@
 //! Who is finding out about this key already, and what was found?
 //!
 //! Single flight: of all who present one unknown key, the first leads and the others wait for
-//! what it finds. The number of flights is bounded; beyond it nobody waits.
+//! what it finds. The number of flights is bounded; beyond it nobody waits. Half of the places are
+//! for clients that lead none yet, so that one client with many keys does not take all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::fair::Flow;
 use super::memory::Tag;
 
 /// All flights under way.
 #[derive(Debug)]
 pub(super) struct Flights<T> {
-    flights: Mutex<HashMap<Tag, watch::Receiver<Option<T>>>>,
-    flights_max: usize,
+    air: Mutex<Air<T>>,
+    shared_max: usize,
+}
+
+#[derive(Debug)]
+struct Air<T> {
+    flights: HashMap<Tag, watch::Receiver<Option<T>>>,
+    /// How many of them each client leads; none is 0.
+    led: HashMap<Flow, usize>,
 }
 
 /// What a caller finds at the gate.
@@ -34,6 +43,7 @@ pub(super) enum Boarding<T: Clone> {
 pub(super) struct Lead<T: Clone> {
     flights: Arc<Flights<T>>,
     tag: Tag,
+    flow: Flow,
     outcome: watch::Sender<Option<T>>,
 }
 
@@ -42,26 +52,31 @@ pub(super) struct Lead<T: Clone> {
 pub(super) struct Passenger<T>(watch::Receiver<Option<T>>);
 
 impl<T: Clone> Flights<T> {
-    pub(super) fn new(flights_max: usize) -> Self {
-        Self { flights: Mutex::default(), flights_max }
+    /// Room for `shared_max` flights of anybody, and for as many more of clients that lead none.
+    pub(super) fn new(shared_max: usize) -> Self {
+        let air = Air { flights: HashMap::new(), led: HashMap::new() };
+        Self { air: Mutex::new(air), shared_max }
     }
 
     /// Joins the flight of a key, or begins to lead one.
-    pub(super) fn board(self: &Arc<Self>, tag: Tag) -> Boarding<T> {
-        let mut flights = self.lock();
-        if let Some(outcome) = flights.get(&tag) {
+    pub(super) fn board(self: &Arc<Self>, tag: Tag, flow: Flow) -> Boarding<T> {
+        let mut air = self.lock();
+        if let Some(outcome) = air.flights.get(&tag) {
             return Boarding::Join(Passenger(outcome.clone()));
         }
-        if flights.len() >= self.flights_max {
+        let leads = air.led.contains_key(&flow);
+        let room = if leads { self.shared_max } else { self.shared_max.saturating_mul(2) };
+        if air.flights.len() >= room {
             return Boarding::Full;
         }
         let (sender, receiver) = watch::channel(None);
-        flights.insert(tag, receiver);
-        Boarding::Lead(Lead { flights: Arc::clone(self), tag, outcome: sender })
+        air.flights.insert(tag, receiver);
+        *air.led.entry(flow).or_default() += 1;
+        Boarding::Lead(Lead { flights: Arc::clone(self), tag, flow, outcome: sender })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Tag, watch::Receiver<Option<T>>>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Air<T>> {
+        self.air.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,6 +91,11 @@ impl<T: Clone> Lead<T> {
         self.tag
     }
 
+    /// Who leads it.
+    pub(super) fn flow(&self) -> Flow {
+        self.flow
+    }
+
     /// Ends the flight: who waits gets `outcome`.
     pub(super) fn land(self, outcome: T) {
         self.outcome.send_replace(Some(outcome));
@@ -84,7 +104,12 @@ impl<T: Clone> Lead<T> {
 
 impl<T: Clone> Drop for Lead<T> {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.tag);
+        let mut air = self.flights.lock();
+        air.flights.remove(&self.tag);
+        let left = air.led.remove(&self.flow).unwrap_or_default().saturating_sub(1);
+        if left > 0 {
+            air.led.insert(self.flow, left);
+        }
     }
 }
 
@@ -102,9 +127,10 @@ mod tests {
     use super::*;
 
     const TAG: Tag = [1; 32];
+    const ONE: Flow = 1;
 
     fn lead(flights: &Arc<Flights<u8>>, tag: Tag) -> Lead<u8> {
-        match flights.board(tag) {
+        match flights.board(tag, ONE) {
             Boarding::Lead(lead) => lead,
             other => panic!("not leading: {other:?}"),
         }
@@ -114,7 +140,7 @@ mod tests {
     async fn who_joins_gets_what_the_leader_finds() {
         let flights = Arc::new(Flights::new(2));
         let lead_of_one = lead(&flights, TAG);
-        let Boarding::Join(joined) = flights.board(TAG) else { panic!("not joined") };
+        let Boarding::Join(joined) = flights.board(TAG, ONE) else { panic!("not joined") };
         let own = lead_of_one.passenger();
         lead_of_one.land(7);
         assert_eq!((joined.outcome().await, own.outcome().await), (Some(7), Some(7)));
@@ -125,7 +151,7 @@ mod tests {
     async fn a_lost_leader_frees_who_waits_and_the_key() {
         let flights = Arc::new(Flights::new(2));
         let lost = lead(&flights, TAG);
-        let Boarding::Join(joined) = flights.board(TAG) else { panic!("not joined") };
+        let Boarding::Join(joined) = flights.board(TAG, ONE) else { panic!("not joined") };
         drop(lost);
         assert_eq!(joined.outcome().await, None);
         drop(lead(&flights, TAG));
@@ -135,7 +161,23 @@ mod tests {
     fn flights_are_bounded_and_joining_one_is_free() {
         let flights = Arc::new(Flights::new(1));
         let _one = lead(&flights, TAG);
-        assert!(matches!(flights.board([2; 32]), Boarding::Full));
-        assert!(matches!(flights.board(TAG), Boarding::Join(_)));
+        assert!(matches!(flights.board([2; 32], ONE), Boarding::Full));
+        assert!(matches!(flights.board(TAG, ONE), Boarding::Join(_)));
+    }
+
+    #[test]
+    fn client_that_leads_none_finds_room_where_others_do_not() {
+        let flights = Arc::new(Flights::new(2));
+        let (first, second) = (lead(&flights, TAG), lead(&flights, [2; 32]));
+        assert!(matches!(flights.board([3; 32], ONE), Boarding::Full));
+        let Boarding::Lead(other) = flights.board([3; 32], 2) else { panic!("no room") };
+        assert!(matches!(flights.board([4; 32], 2), Boarding::Full));
+        let Boarding::Lead(third) = flights.board([4; 32], 3) else { panic!("no room") };
+        assert!(matches!(flights.board([5; 32], 4), Boarding::Full), "all places are taken");
+        drop((first, other, third));
+        drop(lead(&flights, [3; 32]));
+        drop(second);
+        let air = flights.lock();
+        assert!(air.led.is_empty() && air.flights.is_empty());
     }
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::fair::Flow;
 use crate::auth::KeyError;
 
 /// One client's allowance of failures, for example so many in a minute from one address.
@@ -20,6 +21,9 @@ pub trait FailureGuard: Send + Sync {
     ///
     /// How long until there is one, when the client has used up its failures.
     fn reserve(&self) -> impl Future<Output = Result<Self::Token, Duration>> + Send;
+
+    /// Who the client is: keys of different clients take turns where they wait for their hash.
+    fn flow(&self) -> Flow;
 }
 
 /// A token that was taken. Dropped, it stays taken.
@@ -37,6 +41,10 @@ impl FailureGuard for Unguarded {
 
     async fn reserve(&self) -> Result<(), Duration> {
         Ok(())
+    }
+
+    fn flow(&self) -> Flow {
+        0
     }
 }
 

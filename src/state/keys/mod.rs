@@ -7,6 +7,7 @@
 //! remembered keys stay valid until their time is over.
 
 mod background;
+mod fair;
 mod file;
 mod flight;
 mod guard;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::fair::Flow;
 pub use self::guard::{FailureGuard, FailureToken, Unguarded};
 pub use self::hashing::{HashPool, QueueFull};
 pub use self::mysql::DirectoryError;
@@ -302,7 +304,7 @@ fn slow(options: &KeysOptions, mysql: &MysqlOptions) -> Result<SlowKeys, KeysErr
         directory,
         pool: HashPool::new(threads, queue_max).map_err(KeysError::Threads)?,
         memory: Memory::new(sizes)?,
-        // Whoever leads a flight may need a hash, so there are no more flights than hashes.
+        // Whoever leads a flight may need a hash, so one client has no more flights than hashes.
         flights: Arc::new(Flights::new(threads.get().saturating_add(queue_max))),
         shared: Arc::clone(&options.shared),
         pepper: mysql.pepper.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::fair::Flow;
 use super::flight::{Boarding, Flights, Lead};
 use super::guard::{FailureGuard, FailureToken, charge};
 use super::hashing::HashPool;
@@ -52,7 +53,7 @@ impl SlowKeys {
             if let Some(known) = self.memory.known(&tag, now) {
                 return judge(known, guard, now).await;
             }
-            let passenger = match self.flights.board(tag) {
+            let passenger = match self.flights.board(tag, guard.flow()) {
                 Boarding::Full => {
                     self.pool.refuse();
                     return Err(busy());
@@ -116,7 +117,7 @@ impl SlowKeys {
         key: Box<[u8]>,
         now: Now,
     ) {
-        let found = self.prove(&key, now).await;
+        let found = self.prove(&key, lead.flow(), now).await;
         self.memory.remember(lead.tag(), &found, now);
         // Before anybody is answered: who comes back at once must find its token again.
         if !found.as_ref().is_err_and(KeyError::is_clients_fault) {
@@ -125,7 +126,7 @@ impl SlowKeys {
         lead.land(found);
     }
 
-    async fn prove(&self, key: &[u8], now: Now) -> Known {
+    async fn prove(&self, key: &[u8], flow: Flow, now: Now) -> Known {
         let Some(hint) = KeyHint::of(key) else { return Err(KeyError::Unknown) };
         let digest = peppered_digest(&self.pepper, key);
         let shared = self.shared.get(&digest).await;
@@ -145,7 +146,7 @@ impl SlowKeys {
             let is_shared = shared.as_ref().is_some_and(|shared| {
                 shared.row_id == row.row_id && shared.fingerprint == row.fingerprint
             });
-            if !is_shared && !self.hash(&row, key).await? {
+            if !is_shared && !self.hash(&row, key, flow).await? {
                 continue;
             }
             row.record.principal(now)?;
@@ -159,7 +160,7 @@ impl SlowKeys {
         Err(refused)
     }
 
-    async fn hash(&self, row: &KeyRow, key: &[u8]) -> Result<bool, KeyError> {
+    async fn hash(&self, row: &KeyRow, key: &[u8], flow: Flow) -> Result<bool, KeyError> {
         let hash = match SlowHash::parse(&row.hash) {
             Ok(hash) => hash,
             Err(error) => {
@@ -170,7 +171,8 @@ impl SlowKeys {
             }
         };
         let (pepper, key) = (self.pepper.clone(), Box::<[u8]>::from(key));
-        let outcome = self.pool.run(move || hash.matches(&pepper, &key)).map_err(|_| busy())?;
+        let hash = move || hash.matches(&pepper, &key);
+        let outcome = self.pool.run(flow, hash).map_err(|_| busy())?;
         outcome.await.map_err(|_| busy())
     }
 }

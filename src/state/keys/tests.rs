@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::{FailureGuard, FailureToken, Keys};
+use super::{FailureGuard, FailureToken, Flow, Keys};
 use crate::auth::{KeyError, Principal};
 use crate::clock::Now;
 
@@ -50,6 +50,10 @@ impl FailureGuard for Allowance {
         let taken = |left: i64| (left > 0).then(|| left - 1);
         self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, taken).map_err(|_| RETRY)?;
         Ok(self.clone())
+    }
+
+    fn flow(&self) -> Flow {
+        0
     }
 }
 

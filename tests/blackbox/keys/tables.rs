@@ -302,3 +302,28 @@ async fn remembered_key_outlives_the_database_and_a_cold_one_waits_for_it() {
     gw.wait_for_log(|line| line.contains("key database answers again")).await;
     assert_eq!(gw.metric("farmgate_key_tables_up", &[]).await, Some(1.0));
 }
+
+/// A flood from one address, as far as its failures allow, may buy hashes; what it buys must not
+/// delay a key that comes from elsewhere, nor take its place.
+#[tokio::test]
+async fn flood_from_one_address_does_not_delay_the_cold_key_of_another() {
+    let db = tables().await;
+    let sections = format!("{WIDE}\ndownstream: {{trusted_proxies: [127.0.0.1]}}\n");
+    let (_origin, gw) = with_tables(&db, "hash_threads: 1, hash_queue_max: 20", &sections).await;
+    let good = issue(&db, 1, 1, MILLION).await;
+    let attacked = issue(&db, 2, 1, MILLION).await;
+    let from = |key: &str, address: &str| ping(&gw, key).header("X-Forwarded-For", address);
+    let flood = launch(40, |number| from(&similar(&attacked, number), "203.0.113.1").send());
+    wait_for_metric(&gw, "farmgate_key_hashes_in_flight", &[], |count| count >= 15.0).await;
+    let before = hashes(&gw).await;
+    from(&good, "203.0.113.2").send().await.expect_status(200);
+    // One may have been under way, one may have been next.
+    let bought = hashes(&gw).await - before - 1.0;
+    assert!(bought <= 3.0, "{bought} hashes of the flood came first");
+    let flood = flood.await.unwrap();
+    let of = |status: u16| flood.iter().filter(|reply| reply.status == status).count();
+    assert!(of(503) > 0 && of(401) + of(503) == flood.len(), "{} and {}", of(401), of(503));
+    for reply in flood.into_iter().filter(|reply| reply.status == 503) {
+        reply.expect_json("/errors/code", "overloaded").expect_header("Retry-After", "1");
+    }
+}
