@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use tokio::time::sleep_until;
 
 use super::client::{Client, now};
 use super::contender::Contender;
@@ -29,11 +30,11 @@ pub(crate) const QUIET: Duration = Duration::from_secs(2);
 /// When an answer or the number of hashes is not as it should be.
 pub(crate) async fn run(contender: &Contender, groups: &[Vec<Key>]) -> Result<Run, String> {
     let quiet = ordinary(contender).await?.run_for(QUIET).await?;
-    let (mut mints, mut hashes) = (Vec::new(), 0);
+    let (mut mints, mut hashes, mut gaps) = (Vec::new(), 0, Vec::new());
     let beside = ordinary(contender).await?;
     let cpu = contender.cpu_us()?;
     for keys in groups {
-        let before = contender.hashes().await?;
+        let (begin, before) = (now(), contender.hashes().await?);
         mints.extend(burst(contender, keys).await?);
         let computed = contender.hashes().await? - before;
         let wanted = if contender.which.remembers() { keys.len() } else { CLIENTS };
@@ -41,16 +42,43 @@ pub(crate) async fn run(contender: &Contender, groups: &[Vec<Key>]) -> Result<Ru
             return Err(format!("{computed} hashes where {wanted} are wanted"));
         }
         hashes += computed;
+        gaps.push(now() - begin);
     }
     let cpu = contender.cpu_us()? - cpu;
     let beside = beside.stop().await?;
     let (mints, bursts) = (Latencies::of(mints), groups.len() as f64);
-    Ok(Run::default()
+    let mut run = Run::default();
+    if contender.which.remembers() {
+        let again = again(contender, groups, &gaps).await?;
+        run = run.with("ordinary_again_p99_us", again.percentile_us(99));
+    }
+    Ok(run
         .with("hashes", hashes as f64 / bursts)
         .with("mint_p50_ms", mints.percentile_us(50) / 1e3)
         .with("mint_max_ms", mints.percentile_us(100) / 1e3)
         .with("cpu_s", cpu as f64 / 1e6 / bursts)
         .with_ordinary(&quiet, &beside))
+}
+
+/// The same once more, at the same times, now that the keys are remembered: what becomes of ordinary
+/// requests when 64 clients come at once and nothing is hashed.
+async fn again(
+    contender: &Contender,
+    groups: &[Vec<Key>],
+    gaps: &[Duration],
+) -> Result<Latencies, String> {
+    let before = contender.hashes().await?;
+    let beside = ordinary(contender).await?;
+    for (keys, gap) in groups.iter().zip(gaps) {
+        let next = now() + *gap;
+        burst(contender, keys).await?;
+        sleep_until(next.into()).await;
+    }
+    let beside = beside.stop().await?;
+    match contender.hashes().await? - before {
+        0 => Ok(beside),
+        some => Err(format!("{some} hashes of keys that should be remembered")),
+    }
 }
 
 /// The stream of ordinary requests.

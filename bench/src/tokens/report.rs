@@ -56,7 +56,7 @@ impl Column {
 }
 
 /// The columns of cold keys.
-pub(crate) const COLD: [Column; 8] = [
+pub(crate) const COLD: [Column; 9] = [
     column("hashes", "hashes", 0),
     column("mint_p50_ms", "p50 ms", 0),
     column("mint_max_ms", "slowest ms", 0).with_ratio(),
@@ -65,6 +65,7 @@ pub(crate) const COLD: [Column; 8] = [
     column("ordinary_meanwhile_p50_us", "meanwhile, p50 µs", 0).with_ratio(),
     column("ordinary_before_p99_us", "before, p99 µs", 0),
     column("ordinary_meanwhile_p99_us", "meanwhile, p99 µs", 0).with_ratio(),
+    column("ordinary_again_p99_us", "again, warm, p99 µs", 0),
 ];
 
 /// The columns of warm keys.
@@ -96,7 +97,8 @@ impl Report {
             "\nMedians over the rounds; a ratio is farmgate's figure divided by the other server's \
              in the same round, with the smallest and the largest in brackets: less than 1 is \
              better. CPU is user and system time of the server; the database is not in it. \
-             Ordinary requests are 1000 a second. [README](../README.md) says what each server \
+             Ordinary requests are 1000 a second: before, meanwhile, and for farmgate while the same \
+             clients come again at the same times and nothing is hashed. [README](../README.md) says what each server \
              and each row is.\n\n",
         );
         for Measured { row, note, .. } in self.rows.iter().filter(|row| !row.note.is_empty()) {
