@@ -37,13 +37,28 @@ impl Spread {
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.min, self.max)
+        // Two digits that count, however small the smallest is.
+        let digits = match self.min {
+            min if min > 0.0 && min < 0.1 => (1.0 - min.log10().floor()).min(9.0) as usize,
+            _ => 2,
+        };
+        let Self { median, min, max } = self;
+        write!(f, "{median:.digits$} ({min:.digits$} to {max:.digits$})")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_ratios_are_told_with_digits_that_count() {
+        let told = |values: [f64; 2]| Spread::of(values).to_string();
+        assert_eq!(told([0.88, 1.2]), "1.04 (0.88 to 1.20)");
+        assert_eq!(told([0.000_64, 0.000_78]), "0.00071 (0.00064 to 0.00078)");
+        assert_eq!(told([0.05, 0.1]), "0.075 (0.050 to 0.100)");
+        assert_eq!(told([0.0, 0.5]), "0.25 (0.00 to 0.50)");
+    }
 
     #[test]
     fn median_is_the_middle_or_between_the_middle_two() {
