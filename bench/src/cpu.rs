@@ -23,7 +23,7 @@ struct Stat {
     ticks: u64,
 }
 
-/// A process and all that descend from it.
+/// A process and all that descend from it, but for helpers that only pass by.
 ///
 /// # Errors
 /// When `/proc` cannot be listed.
@@ -31,8 +31,10 @@ pub(crate) fn family(root: u32) -> Result<Processes, BenchError> {
     let entries = fs::read_dir("/proc").trying(|| "list /proc".into())?;
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // A process may end between the listing and the reading.
-    let parents: Vec<(u32, u32)> =
-        ids.filter_map(|id| stat(id).ok().map(|stat| (id, stat.parent))).collect();
+    let parents: Vec<(u32, u32)> = ids
+        .filter_map(|id| stat(id).ok().map(|stat| (id, stat.parent)))
+        .filter(|(id, _)| !is_passing(*id))
+        .collect();
     let mut found = Processes::from([root]);
     loop {
         let before = found.len();
@@ -61,6 +63,13 @@ pub(crate) fn used_us(processes: &Processes) -> Result<u64, BenchError> {
     Ok(ticks * TICK_US)
 }
 
+/// Whether a process is nginx's cache loader, which comes a minute after the start, looks at what the
+/// cache has on disk, and goes: it serves nobody, and has nothing to look at here.
+fn is_passing(id: u32) -> bool {
+    let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    command.starts_with(b"nginx: cache loader")
+}
+
 fn stat(id: u32) -> Result<Stat, BenchError> {
     let path = PathBuf::from(format!("/proc/{id}/stat"));
     let text = fs::read_to_string(&path).trying(|| format!("read {}", path.display()))?;
@@ -87,6 +96,20 @@ mod tests {
         let text = "42 (a) b) S 7 42 42 0 -1 4194304 1 2 3 4 150 25 8 9 20 0 1 0 1 2 3";
         assert_eq!(parse(text), Some(Stat { parent: 7, ticks: 175 }));
         assert_eq!(parse("42 (a) S"), None);
+    }
+
+    #[test]
+    fn helper_that_passes_by_belongs_to_no_family() {
+        use std::os::unix::process::CommandExt;
+        let named = |name| std::process::Command::new("sleep").arg0(name).arg("60").spawn();
+        let (mut loader, mut worker) =
+            (named("nginx: cache loader process").unwrap(), named("nginx: worker").unwrap());
+        let found = family(std::process::id()).unwrap();
+        assert!(!found.contains(&loader.id()) && found.contains(&worker.id()));
+        for child in [&mut loader, &mut worker] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[test]
