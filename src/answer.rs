@@ -4,14 +4,18 @@
 //! the envelope is written, once for all who will get the answer.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 
+use crate::cache::directives::Directives;
+use crate::cache::key::TargetKey;
 use crate::cache::object::{Object, Validators, Variance, strong_etag};
 use crate::cache::outcome::Outcome;
-use crate::cache::policy::{Policy, Verdict, Windows, has_directive, judge};
+use crate::cache::policy::{self, Policy, Received, Verdict, judge};
+use crate::cache::windows::Windows;
 use crate::clock::Now;
 use crate::envelope::{self, Kind};
 use crate::refusal::Refusal;
@@ -50,6 +54,12 @@ pub struct Asked<'a> {
     pub method: &'a Method,
     /// Its header fields.
     pub headers: &'a HeaderMap,
+    /// Whether it has a credential that the gateway passed on without verifying it.
+    pub is_authorized: bool,
+    /// What it is for.
+    pub target: Option<TargetKey>,
+    /// When it was sent.
+    pub at: SystemTime,
 }
 
 /// Brings an upstream's answer into the form in which it leaves, and decides whether it is kept.
@@ -73,10 +83,54 @@ pub fn shape(
     settle(policy, object, head, &wrapped, asked, now)
 }
 
-/// A stored answer that the upstream confirmed with a 304.
+/// A stored answer that the upstream confirmed with a 304: the fields of that replace its own, but
+/// for those that describe the body (RFC 9111, section 3.2).
 #[must_use]
-pub fn confirm(policy: &Policy, stored: &Object, now: Now) -> Outcome {
-    Outcome::Stored(Arc::new(stored.confirmed(Windows::open(policy, now.wall))))
+pub fn confirm(
+    policy: &Policy,
+    asked: Asked<'_>,
+    stored: &Object,
+    head: &ResponseHeader,
+    now: Now,
+) -> Outcome {
+    let mut updated = stored.head.clone();
+    let named = connection_names(&head.headers);
+    for name in head.headers.keys() {
+        if DROPPED.contains(name) || OF_THE_BODY.contains(name) || named.contains(name) {
+            continue;
+        }
+        // What selects the answer stays; and a cookie would be somebody's.
+        let stays = [header::CONTENT_TYPE, header::CONTENT_RANGE, header::VARY, header::SET_COOKIE];
+        if stays.contains(name) {
+            continue;
+        }
+        updated.remove_header(name);
+        for value in head.headers.get_all(name) {
+            let _was_a_field_already = updated.append_header(name.clone(), value.clone());
+        }
+    }
+    if !head.headers.contains_key(header::DATE) {
+        let _date_is_a_field =
+            updated.insert_header(header::DATE, httpdate::fmt_http_date(now.wall));
+    }
+    let mut told = updated.headers.clone();
+    for name in [header::AGE, header::DATE] {
+        // Of how old the answer is, only what is said now counts.
+        told.remove(&name);
+        told.extend(head.headers.get(&name).map(|value| (name, value.clone())));
+    }
+    let windows = policy::confirmed(policy, &received(asked, stored.head.status, &told, now));
+    Outcome::Stored(Arc::new(stored.confirmed(updated, windows, asked.at)))
+}
+
+fn received<'a>(
+    asked: Asked<'_>,
+    status: StatusCode,
+    headers: &'a HeaderMap,
+    now: Now,
+) -> Received<'a> {
+    let Asked { is_authorized, at, .. } = asked;
+    Received { status, headers, is_authorized, asked_at: at, now: now.wall }
 }
 
 /// The fields that `Connection` names: they are for one hop only, in either direction
@@ -148,6 +202,10 @@ fn object(
             out.remove_header(name);
         }
     }
+    if !out.headers.contains_key(header::DATE) {
+        // Whoever keeps an answer or passes it on says when it came (RFC 9110, section 6.6.1).
+        out.insert_header(header::DATE, httpdate::fmt_http_date(now.wall)).ok()?;
+    }
     if !bodiless(wrapped.status) {
         out.insert_header(header::CONTENT_LENGTH, wrapped.body.len()).ok()?;
     }
@@ -161,9 +219,11 @@ fn object(
     Some(Object {
         head: out,
         body: wrapped.body.clone(),
-        windows: closed(now),
+        windows: Windows::closed(now.wall),
         validators: Validators::of(&head.headers),
         variance: Variance::of(&head.headers, asked.headers).unwrap_or_default(),
+        target: asked.target,
+        asked_at: asked.at,
         refresh_after: now.wall,
     })
 }
@@ -176,16 +236,22 @@ fn settle(
     asked: Asked<'_>,
     now: Now,
 ) -> Outcome {
-    let is_error = head.status.is_client_error();
-    match judge(policy, head.status, &head.headers, now.wall) {
+    match judge(policy, &received(asked, head.status, &head.headers, now)) {
+        // Whoever waits beside it has other credentials, or none.
+        Verdict::Failure | Verdict::Uncacheable(_) if asked.is_authorized => {
+            Outcome::Personal(Arc::new(object))
+        }
         Verdict::Failure => {
             // It goes to all who wait: a cookie in it would be somebody's.
             object.head.remove_header(&header::SET_COOKIE);
             Outcome::Failed(Arc::new(object))
         }
+        Verdict::Personal => Outcome::Personal(Arc::new(object)),
         _ if is_personal(head, asked) => Outcome::Personal(Arc::new(object)),
         Verdict::Store(windows)
-            if object.body.len() <= policy.object_bytes_max && (wrapped.success || is_error) =>
+            if object.body.len() <= policy.object_bytes_max
+                // A success that says inside that it is none is no answer to keep.
+                && (wrapped.success || !head.status.is_success()) =>
         {
             Outcome::Stored(Arc::new(Object { windows, ..object }))
         }
@@ -198,18 +264,8 @@ fn settle(
 fn is_personal(head: &ResponseHeader, asked: Asked<'_>) -> bool {
     matches!(head.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         || head.headers.contains_key(header::SET_COOKIE)
-        || has_directive(&head.headers, "private")
+        || Directives::of(&head.headers, &header::CACHE_CONTROL).has("private")
         || Variance::of(&head.headers, asked.headers).is_none()
-}
-
-/// Windows of an answer that is not kept.
-fn closed(now: Now) -> Windows {
-    Windows {
-        stored_at: now.wall,
-        fresh_until: now.wall,
-        stale_until: now.wall,
-        error_until: now.wall,
-    }
 }
 
 fn bodiless(status: StatusCode) -> bool {

@@ -84,13 +84,15 @@ pub enum Refusal {
     },
     /// The upstream did not answer within the route's deadline.
     UpstreamTimeout,
+    /// The client wants only what is stored, and nothing is that it would take.
+    NotCached,
     /// A fault of the gateway itself.
     Internal,
 }
 
 impl Refusal {
     /// Every stable code, for the metrics' closed label set and the README's table.
-    pub const CODES: [&'static str; 22] = [
+    pub const CODES: [&'static str; 23] = [
         "bad_request",
         "credential_missing",
         "credential_malformed",
@@ -112,6 +114,7 @@ impl Refusal {
         "overloaded",
         "state_unavailable",
         "upstream_timeout",
+        "not_cached",
         "internal",
     ];
 
@@ -142,6 +145,7 @@ impl Refusal {
             Self::Overloaded { .. } => "overloaded",
             Self::StateUnavailable { .. } => "state_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::NotCached => "not_cached",
             Self::Internal => "internal",
         }
     }
@@ -171,7 +175,8 @@ impl Refusal {
             Self::UpstreamUnavailable | Self::Overloaded { .. } | Self::StateUnavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            // RFC 9111, section 5.2.1.7.
+            Self::UpstreamTimeout | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -214,6 +219,7 @@ impl Refusal {
             Self::Overloaded { .. } => "Service is overloaded, try again later".into(),
             Self::StateUnavailable { .. } => "Service unavailable, try again later".into(),
             Self::UpstreamTimeout => "Upstream service timed out".into(),
+            Self::NotCached => "Nothing that is stored answers this request".into(),
             Self::Internal => "Internal server error".into(),
         }
     }

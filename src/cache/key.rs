@@ -79,6 +79,30 @@ impl Key {
     }
 }
 
+/// What a request is for, whoever asks and however it is answered: host, path and query. Of all
+/// answers to it, a change makes every one invalid.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TargetKey(Key);
+
+impl TargetKey {
+    /// Digests the target; `host` is without port, in lower case.
+    #[must_use]
+    pub fn new(host: &str, path: &str, query: &str) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(b"farmgate target key 1");
+        for part in [host, path, query] {
+            absorb(&mut digest, part);
+        }
+        Self(Key::truncate(digest))
+    }
+}
+
+impl fmt::Debug for TargetKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&hex::encode(self.0))

@@ -8,13 +8,18 @@ use pingora::http::ResponseHeader;
 use pingora_cache::CacheMeta;
 use sha2::{Digest, Sha256};
 
-use super::policy::Windows;
+use super::directives::elements;
+use super::key::TargetKey;
+use super::windows::Windows;
 
 /// Bytes that an object costs beside its body and header fields.
 const OVERHEAD_BYTES: usize = 512;
 
 /// Most request fields that one answer may vary on; with more it is not kept.
 pub const VARY_FIELDS_MAX: usize = 8;
+
+/// Request fields whose commas separate nothing.
+const NO_LISTS: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::USER_AGENT];
 
 /// One stored answer, in the form in which it leaves.
 #[derive(Clone, Debug)]
@@ -29,6 +34,10 @@ pub struct Object {
     pub validators: Validators,
     /// Which requests it answers.
     pub variance: Variance,
+    /// What it was asked for; a change of that makes it invalid.
+    pub target: Option<TargetKey>,
+    /// When it was asked for, or for its last confirmation.
+    pub asked_at: SystemTime,
     /// Until here it is not refreshed again, because the last refresh brought nothing to keep.
     pub refresh_after: SystemTime,
 }
@@ -111,15 +120,35 @@ impl Variance {
     }
 }
 
+/// Several fields of one name are one list, in which the spaces between members say nothing, and
+/// languages have no case (RFC 9111, section 4.1). Where commas are no list, the value is as it is.
+fn absorb(hasher: &mut Sha256, name: &HeaderName, value: &HeaderValue) {
+    let mut take = |member: &[u8]| {
+        hasher.update((member.len() as u64).to_be_bytes());
+        hasher.update(member);
+    };
+    match value.to_str() {
+        Ok(text) if !NO_LISTS.contains(name) => {
+            for member in elements(text) {
+                if *name == header::ACCEPT_LANGUAGE {
+                    take(member.to_ascii_lowercase().as_bytes());
+                } else {
+                    take(member.as_bytes());
+                }
+            }
+        }
+        _ => take(value.as_bytes().trim_ascii()),
+    }
+}
+
 /// `Accept-Encoding` never counts: the gateway asks upstreams for the plain body.
 fn digest(fields: &[HeaderName], request: &HeaderMap) -> VarianceDigest {
     let mut hasher = Sha256::new();
     for name in fields {
         hasher.update(name.as_str());
+        hasher.update([u8::from(request.contains_key(name))]);
         for value in request.get_all(name) {
-            let value = value.as_bytes().trim_ascii();
-            hasher.update((value.len() as u64).to_be_bytes());
-            hasher.update(value);
+            absorb(&mut hasher, name, value);
         }
         hasher.update([0xff]);
     }
@@ -143,10 +172,10 @@ impl Object {
         self.body.len() + fields + OVERHEAD_BYTES
     }
 
-    /// The same object, confirmed by the upstream: new windows, nothing else changed.
+    /// The same object, confirmed by the upstream: new windows, and what its answer says now.
     #[must_use]
-    pub fn confirmed(&self, windows: Windows) -> Self {
-        Self { windows, refresh_after: windows.stored_at, ..self.clone() }
+    pub fn confirmed(&self, head: ResponseHeader, windows: Windows, asked_at: SystemTime) -> Self {
+        Self { head, windows, asked_at, refresh_after: windows.stored_at, ..self.clone() }
     }
 
     /// The same object, left alone by refreshes until `refresh_after`.
@@ -164,7 +193,7 @@ impl Object {
         };
         CacheMeta::new(
             self.windows.fresh_until,
-            self.windows.stored_at,
+            self.windows.born_at,
             seconds(self.windows.fresh_until, self.windows.stale_until),
             seconds(self.windows.fresh_until, self.windows.error_until),
             self.head.clone(),
@@ -207,6 +236,26 @@ mod tests {
         assert!(variance.selects(&map(&[("accept-language", "de"), ("accept", "x")])));
         assert!(!variance.selects(&map(&[("accept-language", "fr")])));
         assert!(!variance.selects(&map(&[("accept-language", "de"), ("x-unit", "m")])));
+    }
+
+    #[test]
+    fn lists_are_the_same_however_they_are_written() {
+        let select = |name, one: &[(&'static str, &'static str)], other| {
+            let mut answer = HeaderMap::new();
+            answer.insert("vary", HeaderValue::from_static(name));
+            Variance::of(&answer, &map(one)).unwrap().selects(&map(other))
+        };
+        assert!(select("x-a", &[("x-a", "1, 2")], &[("x-a", "1,2")]));
+        assert!(select("x-a", &[("x-a", "1, 2")], &[("x-a", "1"), ("x-a", "2")]));
+        assert!(select(
+            "accept-language",
+            &[("accept-language", "de")],
+            &[("accept-language", "DE")]
+        ));
+        assert!(!select("x-a", &[("x-a", "a")], &[("x-a", "A")]));
+        assert!(!select("x-a", &[("x-a", "1, 2")], &[("x-a", "2, 1")]));
+        assert!(!select("x-a", &[("x-a", "12")], &[("x-a", "1,2")]));
+        assert!(!select("user-agent", &[("user-agent", "a, b")], &[("user-agent", "a,b")]));
     }
 
     #[test]

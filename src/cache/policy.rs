@@ -1,27 +1,76 @@
 //! May an answer be kept, and for how long may it be used?
 //!
-//! Pure: status, header fields and times in, a verdict out. The words are those of RFC 9111 and
-//! RFC 5861.
+//! Pure: status, header fields and times in, a verdict out. A policy either sets its own times, or
+//! follows what the upstream says: then the words are those of RFC 9111, sections 3 and 4.2, of
+//! RFC 5861, and of RFC 9213 for what is said to gateways alone.
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use super::date::date_in;
+use super::directives::{Directives, Invalid, delta_seconds, elements};
+use super::windows::{Grace, Windows};
+
+/// What is said to caches near the origin, and to no others (RFC 9213, section 3).
+const TARGETED: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+/// Statuses that say nothing that a cache could miss: those of RFC 9110, section 15, but for the
+/// ones that answer a condition or a range.
+const UNDERSTOOD: [u16; 40] = [
+    200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404, 405,
+    406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426, 429, 451, 500, 501, 502, 503,
+    504, 505,
+];
+
+/// Statuses whose answers may be kept though nothing says so (RFC 9110, section 15.1).
+const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
 
 /// How a route's answers are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How long an answer is fresh.
-    pub fresh: Duration,
-    /// How much longer it is served while it is refreshed.
-    pub stale_while_revalidate: Duration,
-    /// How much longer than fresh it is served when the upstream fails.
-    pub stale_if_error: Duration,
+    pub lifetime: Lifetime,
+    /// How much longer it is used, unless the upstream's word counts and says otherwise.
+    pub grace: Grace,
     /// How long a failure is remembered.
     pub error_for: Duration,
     /// Whether all principals share one answer.
     pub shared: bool,
+    /// Whether a client may say in `Cache-Control` what it takes.
+    pub obeys_clients: bool,
     /// Largest body that is kept.
     pub object_bytes_max: usize,
+}
+
+/// How long an answer is fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// So long, whatever the upstream says.
+    Fixed(Duration),
+    /// As long as the upstream says.
+    Upstream {
+        /// How long an answer is fresh that does not say; zero where it must be confirmed at once.
+        unsaid: Duration,
+        /// Whether such an answer is fresh for a tenth of the time since its `Last-Modified`, and
+        /// at most so long (RFC 9111, section 4.2.2).
+        heuristic_max: Option<Duration>,
+    },
+}
+
+/// An answer of the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Whether it was asked for with a credential that the gateway did not verify.
+    pub is_authorized: bool,
+    /// When it was asked for.
+    pub asked_at: SystemTime,
+    /// When it came.
+    pub now: SystemTime,
 }
 
 /// What becomes of an answer.
@@ -31,221 +80,472 @@ pub enum Verdict {
     Store(Windows),
     /// The upstream failed: who waits gets this answer, and nobody asks again for a moment.
     Failure,
+    /// It is given to the one who asked, and to nobody else.
+    Personal,
     /// It is given to who waits, and not kept: the reason, as a metrics label.
     Uncacheable(&'static str),
 }
 
-/// From when until when a stored answer may be used, by the wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Windows {
-    /// When the answer was stored or last confirmed.
-    pub stored_at: SystemTime,
-    /// Until here it is fresh.
-    pub fresh_until: SystemTime,
-    /// Until here it is served while it is refreshed.
-    pub stale_until: SystemTime,
-    /// Until here it is served when the upstream fails.
-    pub error_until: SystemTime,
+/// What an answer says of its own use: to gateways if there is a field for them, else to all caches.
+struct Said {
+    directives: Directives,
+    is_targeted: bool,
 }
 
-/// How usable a stored answer is at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// Served as it is.
-    Fresh,
-    /// Served, and refreshed in the background.
-    Stale,
-    /// Served only when the upstream fails.
-    StaleOnError,
-    /// Of no use.
-    Expired,
-}
-
-impl Windows {
-    /// The windows of an answer that is stored at `now`.
+impl Policy {
+    /// Whether the upstream's word counts.
     #[must_use]
-    pub fn open(policy: &Policy, now: SystemTime) -> Self {
-        let fresh_until = now + policy.fresh;
-        Self {
-            stored_at: now,
-            fresh_until,
-            stale_until: fresh_until + policy.stale_while_revalidate,
-            error_until: fresh_until + policy.stale_if_error,
-        }
-    }
-
-    /// How usable the answer is at `now`.
-    #[must_use]
-    pub fn freshness(&self, now: SystemTime) -> Freshness {
-        if now < self.fresh_until {
-            Freshness::Fresh
-        } else if now < self.stale_until {
-            Freshness::Stale
-        } else if now < self.error_until {
-            Freshness::StaleOnError
-        } else {
-            Freshness::Expired
-        }
-    }
-
-    /// Whole seconds since the answer was stored: the value of `Age`.
-    #[must_use]
-    pub fn age_seconds(&self, now: SystemTime) -> u64 {
-        now.duration_since(self.stored_at).map_or(0, |age| age.as_secs())
-    }
-
-    /// Whole seconds of freshness left; negative once stale: `ttl` of `Cache-Status` (RFC 9211).
-    #[must_use]
-    pub fn ttl_seconds(&self, now: SystemTime) -> i64 {
-        let whole = |gap: Duration| i64::try_from(gap.as_secs()).unwrap_or(i64::MAX);
-        match self.fresh_until.duration_since(now) {
-            Ok(left) => whole(left),
-            Err(past) => -whole(past.duration()),
-        }
+    pub fn follows_upstream(&self) -> bool {
+        matches!(self.lifetime, Lifetime::Upstream { .. })
     }
 }
 
 /// Decides what becomes of an upstream's answer under a policy.
 #[must_use]
-pub fn judge(policy: &Policy, status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Verdict {
+pub fn judge(policy: &Policy, received: &Received<'_>) -> Verdict {
+    let Lifetime::Fixed(lifetime) = policy.lifetime else { return follow(policy, received) };
+    let Received { status, headers, now, .. } = *received;
     if status.is_server_error() {
         return Verdict::Failure;
     }
-    if let Some(reason) = forbidden(headers) {
+    if let Some(reason) = forbidden(headers, &said_to_all(headers)) {
         return Verdict::Uncacheable(reason);
     }
     match status {
         StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
-            Verdict::Store(Windows::open(policy, now))
+            Verdict::Store(Windows::open(now, Duration::ZERO, lifetime, policy.grace))
         }
-        StatusCode::NOT_FOUND | StatusCode::GONE => Verdict::Store(brief(policy, now)),
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            // A "there is nothing" is kept only as long as a failure: what is missing may appear.
+            let brief = Windows::open(now, Duration::ZERO, policy.error_for, Grace::default());
+            Verdict::Store(brief)
+        }
         _ => Verdict::Uncacheable("status"),
     }
 }
 
-/// A "there is nothing" is kept only as long as a failure: what is missing may appear.
-fn brief(policy: &Policy, now: SystemTime) -> Windows {
-    let until = now + policy.error_for;
-    Windows { stored_at: now, fresh_until: until, stale_until: until, error_until: until }
+/// The windows of a stored answer that the upstream has confirmed, by what it says now.
+#[must_use]
+pub fn confirmed(policy: &Policy, received: &Received<'_>) -> Windows {
+    match policy.lifetime {
+        Lifetime::Fixed(lifetime) => {
+            Windows::open(received.now, Duration::ZERO, lifetime, policy.grace)
+        }
+        Lifetime::Upstream { .. } => windows(policy, received, &Said::of(received.headers)),
+    }
 }
 
-/// Why a shared cache must not keep an answer with these fields (RFC 9111, sections 3 and 4.1).
-fn forbidden(headers: &HeaderMap) -> Option<&'static str> {
-    if has_directive(headers, "no-store") {
+/// The verdict where the upstream's word counts (RFC 9111, section 3).
+fn follow(policy: &Policy, received: &Received<'_>) -> Verdict {
+    let Received { status, headers, is_authorized, now, .. } = *received;
+    let said = Said::of(headers);
+    let is_understood = UNDERSTOOD.contains(&status.as_u16());
+    let explicit = said.explicit(headers, received.date());
+    let may = |names: &[&str]| names.iter().any(|name| said.directives.has(name));
+    if status.is_informational() || matches!(status.as_u16(), 206 | 304) {
+        return Verdict::Uncacheable("status");
+    }
+    if status.is_server_error() && matches!(explicit, Ok(None)) {
+        return Verdict::Failure;
+    }
+    let must_understand = said.directives.has("must-understand");
+    if must_understand && !is_understood {
+        return Verdict::Uncacheable("status");
+    }
+    let reason = forbidden(headers, &said.directives);
+    // Whoever understands the status may ignore the `no-store` beside it (RFC 9111, section 5.2.2.3).
+    if let Some(reason) = reason.filter(|reason| !(must_understand && *reason == "no_store")) {
+        return Verdict::Uncacheable(reason);
+    }
+    if is_authorized && !may(&["public", "must-revalidate", "s-maxage"]) {
+        return Verdict::Personal;
+    }
+    let is_said = !matches!(explicit, Ok(None)) || may(&["public"]);
+    if !is_said && !HEURISTIC.contains(&status.as_u16()) {
+        return Verdict::Uncacheable("status");
+    }
+    let windows = windows(policy, received, &said);
+    let is_usable = windows.fresh_until.max(windows.stale_until).max(windows.error_until) > now;
+    let can_be_confirmed =
+        headers.contains_key(header::ETAG) || headers.contains_key(header::LAST_MODIFIED);
+    if !is_usable && !can_be_confirmed {
+        return Verdict::Uncacheable("expired");
+    }
+    Verdict::Store(windows)
+}
+
+/// Why a shared cache must not keep an answer (RFC 9111, sections 3 and 4.1). A cookie is somebody's,
+/// whatever else is said.
+fn forbidden(headers: &HeaderMap, directives: &Directives) -> Option<&'static str> {
+    if directives.has("no-store") {
         return Some("no_store");
     }
-    if has_directive(headers, "private") {
+    // Some fields only, or all of it: the answer is not taken apart.
+    if directives.has("private") {
         return Some("private");
     }
     if headers.contains_key(header::SET_COOKIE) {
         return Some("set_cookie");
     }
-    let varies_on_all = headers
-        .get_all(header::VARY)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.split(',').any(|name| name.trim() == "*"));
-    varies_on_all.then_some("vary_all")
+    let mut varied = headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok());
+    varied.any(|value| value.split(',').any(|name| name.trim() == "*")).then_some("vary_all")
 }
 
-/// Whether `Cache-Control` has a directive, with or without a value.
-#[must_use]
-pub fn has_directive(headers: &HeaderMap, wanted: &str) -> bool {
-    headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|directive| directive.split('=').next())
-        .any(|name| name.trim().eq_ignore_ascii_case(wanted))
+fn windows(policy: &Policy, received: &Received<'_>, said: &Said) -> Windows {
+    let Received { headers, now, .. } = *received;
+    let age = received.age();
+    let directives = &said.directives;
+    // What cannot be read has ended already (RFC 9111, section 4.2.1).
+    let explicit = said.explicit(headers, received.date()).unwrap_or(Some(Duration::ZERO));
+    let lifetime = explicit.unwrap_or_else(|| policy.unsaid(received));
+    if directives.has("no-cache") {
+        return Windows::strict(now, age, Duration::ZERO);
+    }
+    let strict = ["must-revalidate", "proxy-revalidate", "s-maxage"];
+    if strict.iter().any(|name| directives.has(name)) {
+        return Windows::strict(now, age, lifetime);
+    }
+    let said_or = |name, otherwise| directives.seconds(name).ok().flatten().unwrap_or(otherwise);
+    let grace = Grace {
+        while_revalidate: said_or("stale-while-revalidate", policy.grace.while_revalidate),
+        if_error: said_or("stale-if-error", policy.grace.if_error),
+    };
+    Windows::open(now, age, lifetime, grace)
+}
+
+impl Policy {
+    /// How long an answer is fresh that does not say (RFC 9111, section 4.2.2).
+    fn unsaid(&self, received: &Received<'_>) -> Duration {
+        let Lifetime::Upstream { unsaid, heuristic_max } = self.lifetime else {
+            return Duration::ZERO;
+        };
+        if !HEURISTIC.contains(&received.status.as_u16()) {
+            return Duration::ZERO;
+        }
+        let modified = date_in(received.headers, &header::LAST_MODIFIED);
+        let (Some(max), Some(modified)) = (heuristic_max, modified) else { return unsaid };
+        let unchanged = received.date().duration_since(modified).unwrap_or_default();
+        (unchanged / 10).min(max)
+    }
+}
+
+impl Received<'_> {
+    /// When the answer was made; an answer that does not say was made when it came.
+    fn date(&self) -> SystemTime {
+        date_in(self.headers, &header::DATE).unwrap_or(self.now)
+    }
+
+    /// How old it was when it came (RFC 9111, section 4.2.3).
+    fn age(&self) -> Duration {
+        let apparent = self.now.duration_since(self.date()).unwrap_or_default();
+        let delay = self.now.duration_since(self.asked_at).unwrap_or_default();
+        let told = self.headers.get(header::AGE).and_then(|age| age.to_str().ok());
+        // Of several, the first one counts; one that is no number does not (section 5.1).
+        let told = told.and_then(|age| delta_seconds(elements(age).first()?));
+        apparent.max(told.unwrap_or_default() + delay)
+    }
+}
+
+impl Said {
+    fn of(headers: &HeaderMap) -> Self {
+        match targeted(headers) {
+            Some(directives) => Self { directives, is_targeted: true },
+            None => Self { directives: said_to_all(headers), is_targeted: false },
+        }
+    }
+
+    /// How long the answer says that it is fresh (RFC 9111, section 4.2.1).
+    fn explicit(&self, headers: &HeaderMap, date: SystemTime) -> Result<Option<Duration>, Invalid> {
+        for name in ["s-maxage", "max-age"] {
+            if let Some(lifetime) = self.directives.seconds(name)? {
+                return Ok(Some(lifetime));
+            }
+        }
+        if self.is_targeted || !headers.contains_key(header::EXPIRES) {
+            return Ok(None);
+        }
+        let expires = date_in(headers, &header::EXPIRES).ok_or(Invalid)?;
+        Ok(Some(expires.duration_since(date).unwrap_or_default()))
+    }
+}
+
+fn said_to_all(headers: &HeaderMap) -> Directives {
+    Directives::of(headers, &header::CACHE_CONTROL)
+}
+
+/// What is said to gateways alone: a dictionary of structured fields. One that is empty or cannot be
+/// read is not there (RFC 9213, section 2.1).
+fn targeted(headers: &HeaderMap) -> Option<Directives> {
+    let mut lines = headers.get_all(TARGETED).iter();
+    let mut text = lines.next()?.as_bytes().to_vec();
+    for line in lines {
+        text.extend_from_slice(b", ");
+        text.extend_from_slice(line.as_bytes());
+    }
+    let read = sfv::Parser::parse_dictionary(&text).ok()?;
+    let directives = read.iter().map(|(name, member)| {
+        let argument = match member {
+            sfv::ListEntry::Item(item) => match &item.bare_item {
+                sfv::BareItem::Boolean(true) => None,
+                sfv::BareItem::Integer(number) => Some(number.to_string()),
+                sfv::BareItem::String(text) | sfv::BareItem::Token(text) => Some(text.clone()),
+                _ => Some("?".to_owned()),
+            },
+            sfv::ListEntry::InnerList(_) => Some("?".to_owned()),
+        };
+        (name.as_str(), argument)
+    });
+    Some(Directives::listed(directives)).filter(|directives| !directives.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use std::time::UNIX_EPOCH;
 
     use http::HeaderValue;
+    use httpdate::fmt_http_date;
 
     use super::*;
 
-    fn policy() -> Policy {
-        Policy {
-            fresh: Duration::from_secs(60),
-            stale_while_revalidate: Duration::from_secs(30),
-            stale_if_error: Duration::from_secs(600),
-            error_for: Duration::from_secs(2),
-            shared: true,
-            object_bytes_max: 1 << 20,
-        }
-    }
+    const NOW: u64 = 1_000_000_000;
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    #[track_caller]
-    fn check(status: u16, fields: &[(&'static str, &'static str)], wanted: Verdict) {
+    fn policy(lifetime: Lifetime) -> Policy {
+        let second = Duration::from_secs(1);
+        Policy {
+            lifetime,
+            grace: Grace { while_revalidate: 30 * second, if_error: 600 * second },
+            error_for: 2 * second,
+            shared: true,
+            obeys_clients: true,
+            object_bytes_max: 1 << 20,
+        }
+    }
+
+    /// A policy that follows the upstream, and keeps nothing that does not say so.
+    fn following() -> Policy {
+        let upstream = Lifetime::Upstream { unsaid: Duration::ZERO, heuristic_max: None };
+        Policy { grace: Grace::default(), ..policy(upstream) }
+    }
+
+    /// Fields; a value `@N` is the date N seconds from now.
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
+            let value = match value.strip_prefix('@').map(|seconds| seconds.parse::<i64>()) {
+                Some(Ok(seconds)) => fmt_http_date(at(NOW.checked_add_signed(seconds).unwrap())),
+                _ => (*value).to_owned(),
+            };
+            headers.append(*name, HeaderValue::from_str(&value).unwrap());
         }
+        headers
+    }
+
+    fn judged(policy: &Policy, status: u16, fields: &[(&'static str, &str)]) -> Verdict {
+        let headers = headers(fields);
         let status = StatusCode::from_u16(status).unwrap();
-        assert_eq!(judge(&policy(), status, &headers, at(1_000)), wanted);
+        let now = at(NOW);
+        judge(
+            policy,
+            &Received { status, headers: &headers, is_authorized: false, asked_at: now, now },
+        )
     }
 
-    #[test]
-    fn windows_follow_one_another() {
-        let windows = Windows::open(&policy(), at(1_000));
-        assert_eq!(windows.freshness(at(1_059)), Freshness::Fresh);
-        assert_eq!(windows.freshness(at(1_060)), Freshness::Stale);
-        assert_eq!(windows.freshness(at(1_089)), Freshness::Stale);
-        assert_eq!(windows.freshness(at(1_090)), Freshness::StaleOnError);
-        assert_eq!(windows.freshness(at(1_659)), Freshness::StaleOnError);
-        assert_eq!(windows.freshness(at(1_660)), Freshness::Expired);
-    }
-
-    #[test]
-    fn a_clock_that_went_back_gives_age_zero() {
-        assert_eq!(Windows::open(&policy(), at(1_000)).age_seconds(at(900)), 0);
-    }
-
-    #[test]
-    fn time_to_live_turns_negative_when_stale() {
-        let windows = Windows::open(&policy(), at(1_000));
-        assert_eq!(windows.ttl_seconds(at(1_010)), 50);
-        assert_eq!(windows.ttl_seconds(at(1_065)), -5);
-    }
-
-    #[test]
-    fn a_plain_answer_is_stored_without_a_word_of_the_upstream() {
-        check(200, &[], Verdict::Store(Windows::open(&policy(), at(1_000))));
-    }
-
-    #[test]
-    fn what_is_missing_is_kept_only_for_a_moment() {
-        let until = at(1_002);
-        let windows = Windows {
-            stored_at: at(1_000),
-            fresh_until: until,
-            stale_until: until,
-            error_until: until,
+    /// For how long an answer of 200 is fresh when its upstream is followed; zero if it is not kept.
+    #[track_caller]
+    fn fresh_for(fields: &[(&'static str, &str)], wanted: i64) {
+        let found = match judged(&following(), 200, fields) {
+            Verdict::Store(windows) => windows.ttl_seconds(at(NOW)).max(0),
+            _ => 0,
         };
-        check(404, &[], Verdict::Store(windows));
+        assert_eq!(found, wanted, "{fields:?}");
     }
 
     #[test]
-    fn forbidden_answers_are_not_kept() {
-        check(200, &[("cache-control", "max-age=5, No-Store")], Verdict::Uncacheable("no_store"));
-        check(200, &[("cache-control", "private=\"x\"")], Verdict::Uncacheable("private"));
-        check(200, &[("set-cookie", "a=b")], Verdict::Uncacheable("set_cookie"));
-        check(200, &[("vary", "accept, *")], Verdict::Uncacheable("vary_all"));
-        check(400, &[], Verdict::Uncacheable("status"));
+    fn policy_with_its_own_times_needs_no_word_of_the_upstream() {
+        let policy = policy(Lifetime::Fixed(Duration::from_secs(60)));
+        let windows = Windows::open(at(NOW), Duration::ZERO, Duration::from_secs(60), policy.grace);
+        for fields in [
+            &[][..],
+            &[("cache-control", "max-age=5")],
+            &[("expires", "0")],
+            &[("age", "50"), ("date", "@-50")],
+        ] {
+            assert_eq!(judged(&policy, 200, fields), Verdict::Store(windows), "{fields:?}");
+        }
+        for (fields, reason) in [
+            (("cache-control", "max-age=5, No-Store"), "no_store"),
+            (("cache-control", "private=\"x\""), "private"),
+            (("set-cookie", "a=b"), "set_cookie"),
+            (("vary", "accept, *"), "vary_all"),
+        ] {
+            assert_eq!(judged(&policy, 200, &[fields]), Verdict::Uncacheable(reason));
+        }
+        let brief =
+            Windows::open(at(NOW), Duration::ZERO, Duration::from_secs(2), Grace::default());
+        assert_eq!(judged(&policy, 404, &[]), Verdict::Store(brief));
+        assert_eq!(judged(&policy, 400, &[]), Verdict::Uncacheable("status"));
+        let unstored = [("cache-control", "no-store")];
+        assert_eq!(judged(&policy, 503, &unstored), Verdict::Failure, "whatever it says");
     }
 
     #[test]
-    fn a_failing_upstream_is_a_failure_whatever_it_says() {
-        check(503, &[("cache-control", "no-store")], Verdict::Failure);
+    fn lifetime_is_the_first_that_is_said_to_gateways_then_to_shared_caches_then_to_all() {
+        for (fields, wanted) in [
+            (&[("cache-control", "max-age=60")][..], 60),
+            (&[("cache-control", "s-maxage=30, max-age=60")], 30),
+            (&[("cache-control", "max-age=60, s-maxage=0")], 0),
+            (&[("expires", "@60")], 60),
+            (&[("expires", "@60"), ("cache-control", "max-age=30")], 30),
+            (&[("expires", "@60"), ("cache-control", "public")], 60),
+            (&[("cdn-cache-control", "max-age=90"), ("cache-control", "s-maxage=30")], 90),
+            (&[("cdn-cache-control", "max-age=90"), ("cache-control", "no-store")], 90),
+            (&[("cdn-cache-control", "no-store"), ("cache-control", "max-age=60")], 0),
+            (&[("cdn-cache-control", "public"), ("expires", "@60")], 0),
+            (&[("cdn-cache-control", "max-age"), ("cache-control", "max-age=60")], 0),
+            (&[("cdn-cache-control", "max-age=9.5"), ("cache-control", "max-age=60")], 0),
+            (&[("cdn-cache-control", "Max-Age=90"), ("cache-control", "max-age=60")], 60),
+            (&[("cdn-cache-control", "max-age=90,"), ("cache-control", "max-age=60")], 60),
+            (&[("cdn-cache-control", ""), ("cache-control", "max-age=60")], 60),
+        ] {
+            fresh_for(fields, wanted);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_stale_already() {
+        for field in ["max-age=x", "max-age=-1", "max-age=6.5", "max-age", "s-maxage=x, max-age=60"]
+        {
+            fresh_for(&[("cache-control", field), ("etag", "\"a\""), ("expires", "@60")], 0);
+        }
+        for expires in ["0", "-1", "tomorrow", "@-60", "Sun, 06 Nov 2044 08:49:37 EST"] {
+            fresh_for(&[("expires", expires), ("etag", "\"a\"")], 0);
+        }
+    }
+
+    #[test]
+    fn age_is_what_is_told_or_what_the_date_shows() {
+        for (fields, wanted) in [
+            (("age", "20"), 40),
+            (("age", "20, 50"), 40),
+            (("age", "x"), 60),
+            (("age", "-20"), 60),
+            (("age", "20.5"), 60),
+            (("age", "99999999999999999999"), 0),
+            (("date", "@-20"), 40),
+            (("date", "@20"), 60),
+            (("date", "x"), 60),
+        ] {
+            fresh_for(&[("cache-control", "max-age=60"), fields], wanted);
+        }
+        // The time until the answer came counts too (RFC 9111, section 4.2.3).
+        let fields = headers(&[("cache-control", "max-age=60"), ("age", "20")]);
+        let received = Received {
+            status: StatusCode::OK,
+            headers: &fields,
+            is_authorized: false,
+            asked_at: at(NOW - 5),
+            now: at(NOW),
+        };
+        let Verdict::Store(windows) = judge(&following(), &received) else { panic!("not kept") };
+        assert_eq!((windows.ttl_seconds(at(NOW)), windows.age(at(NOW)).as_secs()), (35, 25));
+    }
+
+    #[test]
+    fn what_says_nothing_is_kept_as_the_policy_says() {
+        let day = Duration::from_secs(86_400);
+        let lifetime =
+            Lifetime::Upstream { unsaid: Duration::from_secs(7), heuristic_max: Some(day) };
+        let policy = Policy { lifetime, ..following() };
+        for (status, fields, wanted) in [
+            (200, &[][..], 7),
+            (200, &[("last-modified", "@-100")], 10),
+            (200, &[("last-modified", "@-100000000")], 86_400),
+            (200, &[("last-modified", "@-100"), ("date", "@-50")], 0),
+            (404, &[("last-modified", "@-100")], 10),
+            (201, &[("last-modified", "@-100")], 0),
+            (302, &[("last-modified", "@-100")], 0),
+            (302, &[("last-modified", "@-100"), ("cache-control", "max-age=3")], 3),
+        ] {
+            let found = match judged(&policy, status, fields) {
+                Verdict::Store(windows) => windows.ttl_seconds(at(NOW)).max(0),
+                _ => 0,
+            };
+            assert_eq!(found, wanted, "{status} {fields:?}");
+        }
+        // Without a time for such answers, they are kept to be confirmed, if they can be.
+        assert_eq!(judged(&following(), 200, &[]), Verdict::Uncacheable("expired"));
+        let confirmable = judged(&following(), 200, &[("etag", "\"a\"")]);
+        assert!(matches!(confirmable, Verdict::Store(windows) if windows.fresh_until <= at(NOW)));
+    }
+
+    #[test]
+    fn answers_are_kept_by_what_they_say_and_by_their_status() {
+        let said = ("cache-control", "max-age=60");
+        let kept = |status, fields: &[_]| {
+            matches!(judged(&following(), status, fields), Verdict::Store(_))
+        };
+        for status in [200, 203, 204, 299, 301, 302, 307, 400, 404, 410, 418, 500, 503, 599] {
+            assert!(kept(status, &[said]), "{status}");
+        }
+        for status in [206, 304] {
+            assert!(!kept(status, &[said]), "{status}");
+        }
+        assert!(kept(201, &[("cache-control", "public"), ("etag", "\"a\"")]));
+        assert!(!kept(200, &[("cache-control", "max-age=60, no-store")]));
+        assert!(kept(200, &[("cache-control", "max-age=60, no-store, must-understand")]));
+        assert!(!kept(299, &[("cache-control", "max-age=60, no-store, must-understand")]));
+        assert!(!kept(299, &[("cache-control", "max-age=60, must-understand")]));
+        for status in [500, 503] {
+            assert_eq!(judged(&following(), status, &[]), Verdict::Failure);
+        }
+    }
+
+    #[test]
+    fn answer_to_a_credential_is_kept_only_where_it_says_so() {
+        for (field, kept) in [
+            ("max-age=60", false),
+            ("max-age=60, public", true),
+            ("max-age=60, must-revalidate", true),
+            ("s-maxage=60", true),
+            ("max-age=60, private", false),
+        ] {
+            let fields = headers(&[("cache-control", field)]);
+            let (status, now) = (StatusCode::OK, at(NOW));
+            let received =
+                Received { status, headers: &fields, is_authorized: true, asked_at: now, now };
+            let verdict = judge(&following(), &received);
+            assert_eq!(matches!(verdict, Verdict::Store(_)), kept, "{field}");
+        }
+    }
+
+    #[test]
+    fn stale_answers_are_used_as_they_say_and_else_as_the_policy_says() {
+        let policy = Policy { grace: policy(Lifetime::Fixed(Duration::ZERO)).grace, ..following() };
+        for (field, while_revalidate, if_error) in [
+            ("max-age=60", 30, 600),
+            ("max-age=60, stale-while-revalidate=5", 5, 600),
+            ("max-age=60, stale-if-error=0", 30, 0),
+            ("max-age=60, stale-while-revalidate=x", 30, 600),
+            ("max-age=60, must-revalidate, stale-if-error=5", 0, 0),
+            ("max-age=60, proxy-revalidate", 0, 0),
+            ("s-maxage=60", 0, 0),
+        ] {
+            let Verdict::Store(windows) = judged(&policy, 200, &[("cache-control", field)]) else {
+                panic!("not kept: {field}")
+            };
+            let after = |until: SystemTime| until.duration_since(windows.fresh_until).unwrap();
+            let found =
+                (after(windows.stale_until).as_secs(), after(windows.error_until).as_secs());
+            assert_eq!(found, (while_revalidate, if_error), "{field}");
+        }
+        let fields = [("cache-control", "max-age=60, no-cache"), ("etag", "\"a\"")];
+        let Verdict::Store(windows) = judged(&policy, 200, &fields) else { panic!("not kept") };
+        assert_eq!(windows, Windows::strict(at(NOW), Duration::ZERO, Duration::ZERO));
     }
 }

@@ -23,9 +23,10 @@ use pingora_cache::storage::{
 use pingora_cache::trace::SpanHandle;
 use pingora_cache::{CacheMeta, PurgeType, Storage};
 
-use super::key::Key;
+use super::invalidation::Invalidations;
+use super::key::{Key, TargetKey};
 use super::object::{Object, Validators, Variance};
-use super::policy::Windows;
+use super::windows::Windows;
 
 /// Shards of the map: enough that two threads seldom meet.
 const SHARDS: usize = 16;
@@ -45,6 +46,7 @@ pub struct Store {
     bytes: AtomicUsize,
     objects: AtomicUsize,
     evictions: AtomicU64,
+    invalidations: Invalidations,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,13 @@ impl Store {
             bytes: AtomicUsize::new(0),
             objects: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
+            invalidations: Invalidations::default(),
         }
+    }
+
+    /// Makes every answer for this target that was asked for until `now` one that is not used.
+    pub fn invalidate(&self, target: TargetKey, now: SystemTime) {
+        self.invalidations.note(target, now);
     }
 
     /// The object under `key` that a request with these fields selects.
@@ -72,7 +80,9 @@ impl Store {
     pub fn find(&self, key: &Key, request: &HeaderMap) -> Option<Arc<Object>> {
         let mut shard = self.shard(key.as_bytes())?.lock().unwrap_or_else(PoisonError::into_inner);
         let variants = shard.entries.get(key.as_bytes())?;
-        variants.iter().find(|object| object.variance.selects(request)).cloned()
+        let selected = variants.iter().find(|object| object.variance.selects(request)).cloned();
+        drop(shard);
+        selected.filter(|object| !self.is_invalid(object))
     }
 
     /// The key of the flight that fetches what this request selects: one for all requests while
@@ -144,6 +154,13 @@ impl Store {
         shard.entries.put(key, variants);
         self.evict(&mut shard);
         true
+    }
+
+    /// Whether something changed since an answer was asked for.
+    #[must_use]
+    pub fn is_invalid(&self, object: &Object) -> bool {
+        let covers = |target| self.invalidations.covers(target, object.asked_at);
+        object.target.as_ref().is_some_and(covers)
     }
 
     fn evict(&self, shard: &mut Shard) {
@@ -322,6 +339,8 @@ impl HandleMiss for Miss {
             windows: self.windows,
             validators: Validators::default(),
             variance: Variance::default(),
+            target: None,
+            asked_at: self.windows.stored_at,
             refresh_after: self.windows.stored_at,
         };
         self.store.put_bytes(self.key, Arc::new(object));
@@ -335,6 +354,8 @@ fn windows_of(meta: &CacheMeta) -> Windows {
     };
     Windows {
         stored_at: meta.created(),
+        born_at: meta.created(),
+        may_be_stale: true,
         fresh_until: meta.fresh_until(),
         stale_until: after(meta.stale_while_revalidate_sec()),
         error_until: after(meta.stale_if_error_sec()),
@@ -345,7 +366,7 @@ fn windows_of(meta: &CacheMeta) -> Windows {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use http::HeaderValue;
 
@@ -371,18 +392,14 @@ mod tests {
         if let Some((names, _)) = vary {
             answer.insert("vary", HeaderValue::from_static(names));
         }
-        let until = UNIX_EPOCH + Duration::from_secs(60);
         Arc::new(Object {
             head: ResponseHeader::build(200, None).unwrap(),
             body: Bytes::copy_from_slice(body.as_bytes()),
-            windows: Windows {
-                stored_at: UNIX_EPOCH,
-                fresh_until: until,
-                stale_until: until,
-                error_until: until,
-            },
+            windows: Windows::closed(UNIX_EPOCH),
             validators: Validators::default(),
             variance: Variance::of(&answer, request).unwrap(),
+            target: None,
+            asked_at: UNIX_EPOCH,
             refresh_after: UNIX_EPOCH,
         })
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::identity::AuthConfig;
 use super::limits::LimitsConfig;
 use super::route::RouteConfig;
-use super::scalar::{ByteSize, ListenAddress, Network, Period};
+use super::scalar::{ByteSize, Fresh, ListenAddress, Network, Period};
 use super::state::StateConfig;
 
 /// The whole of `conf/gateway.yaml`.
@@ -156,21 +156,29 @@ impl Default for CacheConfig {
     }
 }
 
-/// How long answers of a route are kept, whatever the upstream says of it.
+/// How long answers of a route are kept.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CachePolicyConfig {
-    /// How long an answer is fresh.
-    pub fresh: Period,
+    /// How long an answer is fresh, whatever the upstream says of it; or `upstream`.
+    pub fresh: Fresh,
+    /// With `fresh: upstream`, how long an answer is fresh that says nothing.
+    pub unsaid: Option<Period>,
+    /// With `fresh: upstream`, whether such an answer is fresh for a tenth of the time since its
+    /// `Last-Modified`, and at most so long.
+    pub heuristic_max: Option<Period>,
+    /// Whether a client's own `Cache-Control` is obeyed: it may cause a fetch for each request.
+    #[serde(default)]
+    pub obey_clients: bool,
     /// How long a stale answer is served while it is refreshed in the background.
     #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
     pub stale_while_revalidate: Period,
     /// How long a stale answer is served when the upstream fails.
     #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
     pub stale_if_error: Period,
-    /// How long a failure is remembered, so that a failing upstream is not asked by every client.
-    #[serde(default = "default_error_for")]
-    pub error_for: Period,
+    /// How long a failure is remembered, so that a failing upstream is not asked by every client;
+    /// without it one second, and with `fresh: upstream` no time at all.
+    pub error_for: Option<Period>,
     /// Who may share an answer.
     #[serde(default)]
     pub share: ShareConfig,
@@ -216,8 +224,4 @@ pub enum StatusConfig {
 
 fn default_upstreams_dir() -> PathBuf {
     PathBuf::from("../upstreams")
-}
-
-fn default_error_for() -> Period {
-    Period::from(Duration::from_secs(1))
 }

@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 mod address;
 mod amount;
+mod fresh;
 mod moment;
 mod request;
 mod secret;
@@ -18,6 +19,7 @@ mod url;
 
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use amount::{ByteSize, Period, Rate};
+pub use fresh::Fresh;
 pub use moment::Moment;
 pub use request::{HostName, MethodName, PathPrefix};
 pub use secret::{Secret, SecretRef};

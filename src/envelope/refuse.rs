@@ -115,7 +115,8 @@ fn in_integer_form(refusal: &Refusal, message: &str) -> (Option<&'static str>, C
         | Refusal::UpstreamUnavailable
         | Refusal::Overloaded { .. }
         | Refusal::StateUnavailable { .. }
-        | Refusal::UpstreamTimeout => return (Some("null"), "null".into()),
+        | Refusal::UpstreamTimeout
+        | Refusal::NotCached => return (Some("null"), "null".into()),
         Refusal::Internal => return (None, "null".into()),
         Refusal::FailuresLimited { .. }
         | Refusal::QuotaExceeded { .. }
@@ -189,6 +190,7 @@ mod tests {
             Refusal::UpstreamUnavailable,
             Refusal::Overloaded { retry_after: MINUTE },
             Refusal::UpstreamTimeout,
+            Refusal::NotCached,
             Refusal::Internal,
         ]
     }

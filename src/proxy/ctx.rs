@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
 
+use super::changes::Change;
 use super::exchange::{Dispatch, Origin};
 use crate::admission::Charged;
 use crate::auth::Principal;
@@ -48,6 +49,8 @@ pub struct Ctx {
     pub pinned: Option<Arc<Object>>,
     /// What the cache had to do with it.
     pub cache: CacheResult,
+    /// What it may change, so that answers in the cache hold no more.
+    pub change: Option<Change>,
     /// When the answer must be complete.
     pub deadline: Option<Instant>,
     /// The attempts at peers.
@@ -137,6 +140,7 @@ impl Ctx {
             shield: None,
             pinned: None,
             cache: CacheResult::None,
+            change: None,
             deadline: None,
             attempts: Attempts::default(),
             body: None,

@@ -16,7 +16,7 @@ use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
 use super::headers;
 use crate::answer::{self, Asked};
 use crate::cache::flight::{Boarding, Lead, Passenger};
-use crate::cache::key::Key;
+use crate::cache::key::{Key, TargetKey};
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::Policy;
@@ -51,8 +51,12 @@ pub struct Errand {
     pub head: Arc<RequestHeader>,
     /// Route, origin, deadline.
     pub dispatch: Dispatch,
+    /// What is asked for.
+    pub target: TargetKey,
     /// Whether nobody in particular asks.
     pub is_anonymous: bool,
+    /// Whether the head has a credential that the gateway did not verify.
+    pub is_authorized: bool,
 }
 
 /// An outcome, and whose work it was.
@@ -83,15 +87,14 @@ impl Filler {
                 Boarding::Full => break,
             };
             match outcome {
-                Some(outcome) if fits(&outcome, errand) => {
+                Some(outcome) if fits(&outcome, errand) && !self.is_outdated(&outcome) => {
                     return Obtained { outcome, collapsed: !remembered, remembered };
                 }
                 // It is somebody else's, and the next flight's would be too.
                 Some(Outcome::Personal(_)) => break,
                 _ => {}
             }
-            let (key, head) = (&errand.key, &errand.head);
-            if let Lookup::Fresh(object) = cache::lookup(self.state.store, key, head, Now::read()) {
+            if let Lookup::Fresh(object) = self.lookup(errand) {
                 let outcome = Outcome::Stored(object);
                 return Obtained { outcome, collapsed: true, remembered: false };
             }
@@ -107,9 +110,8 @@ impl Filler {
         let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
         let Boarding::Lead(lead) = self.state.flights.board(flight, now()) else { return };
         // Another refresh may have ended between the look-up that called for this one and now.
-        let (key, head, now) = (&errand.key, &errand.head, Now::read());
-        match cache::lookup(self.state.store, key, head, now) {
-            Lookup::Stale(object) if object.refresh_after <= now.wall => {}
+        match self.lookup(&errand) {
+            Lookup::Stale(object) if object.refresh_after <= Now::read().wall => {}
             _ => return,
         }
         let Some(slot) = Slot::take(self, refreshes_max) else {
@@ -142,14 +144,26 @@ impl Filler {
 
     /// Leads a flight, unless another one stored the answer between the look-up and now.
     async fn lead(self: &Arc<Self>, lead: Lead<Outcome>, errand: &Errand) -> Obtained {
-        let (key, head) = (&errand.key, &errand.head);
-        if let Lookup::Fresh(object) = cache::lookup(self.state.store, key, head, Now::read()) {
+        if let Lookup::Fresh(object) = self.lookup(errand) {
             let outcome = Outcome::Stored(object);
             lead.land(outcome.clone(), None);
             return Obtained { outcome, collapsed: true, remembered: false };
         }
         let outcome = self.take_off(lead, errand.clone()).await;
         Obtained { outcome, collapsed: false, remembered: false }
+    }
+
+    /// Whether a change came while the answer was on its way.
+    fn is_outdated(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Stored(object) | Outcome::Given(object) => self.state.store.is_invalid(object),
+            _ => false,
+        }
+    }
+
+    fn lookup(&self, errand: &Errand) -> Lookup {
+        let Errand { key, policy, head, .. } = errand;
+        cache::lookup(self.state.store, policy, key, &head.headers, Now::read())
     }
 
     /// Leads a flight that lasts even if the client that caused it leaves.
@@ -193,7 +207,7 @@ impl Filler {
     }
 
     async fn fetch(&self, errand: &Errand) -> Outcome {
-        let began = now();
+        let began = Now::read();
         let route = &errand.dispatch.route;
         let stored = self.state.store.find(&errand.key, &errand.head.headers);
         let mut head = RequestHeader::clone(&errand.head);
@@ -208,11 +222,11 @@ impl Filler {
             .max(errand.policy.object_bytes_max);
         let dispatch = errand.dispatch.clone();
         let exchanged = self.exchange.run(head, Bytes::new(), dispatch, bytes_max).await;
-        let outcome = settle(errand, exchanged, stored.as_deref());
+        let outcome = settle(errand, exchanged, stored.as_deref(), began);
         let metrics = &self.state.metrics;
         observe(
             &metrics.cache.fill_seconds.with_label_values(&[&route.name]),
-            now().saturating_duration_since(began),
+            now().saturating_duration_since(began.instant),
         );
         outcome
     }
@@ -237,16 +251,23 @@ fn settle(
     errand: &Errand,
     exchanged: Result<Exchanged, Refusal>,
     stored: Option<&Object>,
+    began: Now,
 ) -> Outcome {
     let now = Now::read();
+    let asked = Asked {
+        method: &http::Method::GET,
+        headers: &errand.head.headers,
+        is_authorized: errand.is_authorized,
+        target: Some(errand.target),
+        at: began.wall,
+    };
     match (exchanged, stored) {
         (Ok(Exchanged::Whole(collected)), Some(stored))
             if collected.head.status == http::StatusCode::NOT_MODIFIED =>
         {
-            answer::confirm(&errand.policy, stored, now)
+            answer::confirm(&errand.policy, asked, stored, &collected.head, now)
         }
         (Ok(Exchanged::Whole(Collected { head, body })), _) => {
-            let asked = Asked { method: &http::Method::GET, headers: &errand.head.headers };
             answer::shape(&errand.dispatch.route, asked, &head, &body, now)
         }
         (Ok(Exchanged::TooLarge(_)), _) => Outcome::TooLarge,
@@ -257,13 +278,16 @@ fn settle(
 /// Whether an outcome that another request caused answers this one.
 fn fits(outcome: &Outcome, errand: &Errand) -> bool {
     match outcome {
-        Outcome::Stored(object) | Outcome::Given(object) => {
-            object.variance.selects(&errand.head.headers)
+        Outcome::Stored(object) => object.variance.selects(&errand.head.headers),
+        // A credential might have brought another answer, and this one is not said to be for all.
+        Outcome::Given(object) => {
+            !errand.is_authorized && object.variance.selects(&errand.head.headers)
         }
         // Where each principal has answers of its own, who waits is the one it concerns.
         Outcome::Personal(object) => {
             !errand.policy.shared
                 && !errand.is_anonymous
+                && !errand.is_authorized
                 && object.variance.selects(&errand.head.headers)
         }
         // An upstream that fails in another language fails all the same.

@@ -15,6 +15,7 @@ use crate::admission::Charged;
 use crate::answer::connection_names;
 use crate::auth::Scheme;
 use crate::cache::object::Validators;
+use crate::cache::policy::Policy;
 use crate::clock::Now;
 use crate::ratelimit;
 use crate::route::{Credentials, Limit};
@@ -162,15 +163,25 @@ pub(super) fn fetch_head(client: &RequestHeader, host: &str) -> Option<RequestHe
 /// Makes a fetch one whose answer may be kept: what the key does not know must not shape it. A
 /// cookie or a credential that nobody verified could bring an answer for one person, and the host
 /// goes without the port that the key leaves out.
-pub(super) fn make_keepable(head: &mut RequestHeader, host: &str, verified: &[Scheme]) {
+///
+/// Where the upstream's word counts, `Authorization` goes along all the same: the answer says itself
+/// whether it may be kept (RFC 9111, section 3.5). Tells whether it does so unverified.
+pub(super) fn make_keepable(
+    head: &mut RequestHeader,
+    host: &str,
+    verified: &[Scheme],
+    policy: &Policy,
+) -> bool {
     head.remove_header(&header::COOKIE);
     for (scheme, name) in &CREDENTIALS {
-        if !verified.contains(scheme) {
+        let is_passed = *name == header::AUTHORIZATION && policy.follows_upstream();
+        if !verified.contains(scheme) && !is_passed {
             head.remove_header(name);
         }
     }
     // A host that a route took is always a field.
     let _host_is_a_field = head.insert_header(header::HOST, host);
+    head.headers.contains_key(header::AUTHORIZATION) && !verified.contains(&Scheme::Jwt)
 }
 
 /// The head of a fetch that no client caused.
@@ -186,7 +197,8 @@ pub(super) fn prewarm_head(target: &str, host: &str) -> Option<RequestHeader> {
 pub(super) fn make_conditional(head: &mut RequestHeader, validators: &Validators) {
     if let Some(etag) = &validators.etag {
         let _etag_was_a_field_already = head.insert_header(header::IF_NONE_MATCH, etag);
-    } else if let Some(date) = &validators.last_modified {
+    }
+    if let Some(date) = &validators.last_modified {
         let _date_was_a_field_already = head.insert_header(header::IF_MODIFIED_SINCE, date);
     }
 }
@@ -288,17 +300,26 @@ fn is_forged(name: &HeaderName) -> bool {
         || text.contains('_')
 }
 
-/// Whether a range asks for nothing: of an empty body, or its last 0 bytes. Pingora would answer
-/// such a range with a part that is not there; without it the client gets the whole, which it must
-/// be ready for (RFC 9110, section 14.2).
-pub(super) fn is_empty_range(range: &HeaderValue, body_bytes: usize) -> bool {
+/// Whether the client gets the whole though it asks for a range, which it must be ready for
+/// (RFC 9110, section 14.2). Pingora would answer some ranges with a part that is not there: of an
+/// empty body, the last 0 bytes, or one that ends before it begins. And a weak tag says nothing of
+/// bytes, so that no range goes by one (section 13.1.5).
+pub(super) fn is_whole_wanted(asked: &HeaderMap, body_bytes: usize) -> bool {
+    let Some(range) = asked.get(header::RANGE) else { return false };
     let Ok(range) = range.to_str() else { return true };
+    let is_weak = |tag: &HeaderValue| tag.as_bytes().starts_with(b"W/");
     let specs = range.split_once('=').map_or(range, |(_, specs)| specs);
-    let is_empty = |spec: &str| {
-        let last = spec.trim().strip_prefix('-');
-        last.is_some_and(|last| last.trim().bytes().all(|digit| digit == b'0'))
+    let is_none = |spec: &str| match spec.trim().split_once('-') {
+        Some(("", last)) => last.trim().bytes().all(|digit| digit == b'0'),
+        Some((first, last)) => {
+            let (first, last) = (first.trim().parse::<u64>(), last.trim().parse::<u64>());
+            matches!((first, last), (Ok(first), Ok(last)) if last < first)
+        }
+        None => false,
     };
-    body_bytes == 0 || specs.split(',').any(is_empty)
+    body_bytes == 0
+        || asked.get(header::IF_RANGE).is_some_and(is_weak)
+        || specs.split(',').any(is_none)
 }
 
 /// Takes off what an upstream's answer says for one hop only. An upgrade keeps it: there the hop is

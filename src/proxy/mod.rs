@@ -13,6 +13,7 @@
 //! ```
 
 mod access_line;
+mod changes;
 pub mod ctx;
 pub mod edge;
 pub mod exchange;
@@ -76,10 +77,12 @@ impl GatewayProxy {
         match plan {
             Ok(Plan::Pinned | Plan::Stream) => return Ok(false),
             Ok(Plan::Collected(object)) => {
+                self.invalidate(ctx, &object.head);
                 respond::answer(session, ctx, &object, Now::read()).await?;
             }
             Ok(Plan::Own(body)) => respond::own(session, ctx, body, Now::read()).await?,
             Ok(Plan::Overflow(overflow)) => {
+                self.invalidate(ctx, &overflow.head);
                 respond::overflow(session, ctx, *overflow, Now::read()).await?;
             }
             Err(refused) => respond::refuse(session, ctx, &self.state, *refused).await?,
@@ -135,9 +138,8 @@ impl ProxyHttp for GatewayProxy {
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         if let Some(object) = &ctx.pinned {
-            let range = session.req_header().headers.get(header::RANGE);
-            session.ignore_downstream_range =
-                range.is_some_and(|range| headers::is_empty_range(range, object.body.len()));
+            let asked = &session.req_header().headers;
+            session.ignore_downstream_range = headers::is_whole_wanted(asked, object.body.len());
             session.cache.enable(self.state.store, None, None, None, None);
         }
         Ok(())
@@ -247,6 +249,7 @@ impl ProxyHttp for GatewayProxy {
             head.remove_header(&header::TRANSFER_ENCODING);
         }
         upstream::answered(&self.state.metrics, ctx, Now::read());
+        self.invalidate(ctx, head);
         headers::tell_client(head, ctx, Now::read())
     }
 
@@ -284,6 +287,14 @@ impl ProxyHttp for GatewayProxy {
 }
 
 impl GatewayProxy {
+    /// What a change made invalid is so before the one who changed it has an answer.
+    fn invalidate(&self, ctx: &Ctx, head: &ResponseHeader) {
+        let Some(change) = &ctx.change else { return };
+        for target in change.targets(head.status, &head.headers) {
+            self.state.store.invalidate(target, Now::read().wall);
+        }
+    }
+
     /// Ends a request that has no answer: a client is told, an exchange is left the reason.
     async fn fail(&self, session: &mut Session, ctx: &mut Ctx, refusal: Refusal) -> Result<()> {
         if session.subrequest_ctx.is_some() {

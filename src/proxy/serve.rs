@@ -13,6 +13,7 @@ use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::GatewayProxy;
+use super::changes::Change;
 use super::ctx::{CacheResult, Ctx};
 use super::exchange::{Dispatch, Exchanged, Origin, Overflow};
 use super::fill::{Errand, Obtained};
@@ -20,7 +21,7 @@ use super::headers;
 use crate::admission::{self, Admission, Arrival, Identified, Located, Refused};
 use crate::answer::{self, Asked};
 use crate::auth::Scheme;
-use crate::cache::key::Key;
+use crate::cache::key::{Key, TargetKey};
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::Policy;
@@ -61,12 +62,14 @@ impl GatewayProxy {
         let (route, head) = (identified.route.clone(), session.req_header());
         // What is at hand is known before the quotas are charged: a quota may count hits or misses.
         let wanted = wanted(&identified, head);
-        let found =
-            wanted.as_ref().map(|(_, key)| cache::lookup(self.state.store, key, head, ctx.started));
+        let found = wanted.as_ref().map(|(policy, key)| {
+            cache::lookup(self.state.store, policy, key, &head.headers, ctx.started)
+        });
         let is_hit = matches!(found, Some(Lookup::Fresh(_) | Lookup::Stale(_)));
         let admission = self.charge(session, ctx, identified, is_hit).await?;
         let Admission { host, callers, charged, login, .. } = admission;
         (ctx.charged, ctx.login) = (charged, login);
+        ctx.change = Change::of(session.req_header(), &host);
         ctx.deadline = Some(deadline(ctx, &route));
         let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
         if let Target::Endpoint(endpoint) = route.target {
@@ -84,7 +87,7 @@ impl GatewayProxy {
             let fetch = headers::fetch_head(head, &host);
             let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
             let schemes: Vec<Scheme> = callers.iter().map(|caller| caller.scheme).collect();
-            headers::make_keepable(&mut head, &host, &schemes);
+            let is_authorized = headers::make_keepable(&mut head, &host, &schemes, &policy);
             let mut dispatch = dispatch(ctx, &route);
             if policy.shared {
                 // Everybody gets this answer, so nobody in particular asks for it.
@@ -92,7 +95,8 @@ impl GatewayProxy {
             }
             let is_anonymous = schemes.first() == Some(&Scheme::Anonymous);
             let (policy, head) = (policy.clone(), Arc::new(head));
-            Ok(Errand { key, policy, head, dispatch, is_anonymous })
+            let target = target_of(&host, &head);
+            Ok(Errand { key, policy, head, dispatch, target, is_anonymous, is_authorized })
         };
         match found {
             Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
@@ -102,6 +106,9 @@ impl GatewayProxy {
             Lookup::Stale(object) => {
                 let errand = errand(ctx)?;
                 Ok(self.serve_stale(ctx, object, errand))
+            }
+            Lookup::Miss(_) if cache::demand(&policy, &head.headers).only_if_cached => {
+                Err(refuse(Refusal::NotCached))
             }
             Lookup::Miss(on_error) => {
                 let errand = errand(ctx)?;
@@ -151,7 +158,13 @@ impl GatewayProxy {
             Exchanged::TooLarge(overflow) => Ok(Plan::Overflow(Box::new(overflow))),
             Exchanged::Whole(whole) => {
                 let head = session.req_header();
-                let asked = Asked { method: &head.method, headers: &head.headers };
+                let asked = Asked {
+                    method: &head.method,
+                    headers: &head.headers,
+                    is_authorized: false,
+                    target: None,
+                    at: ctx.started.wall,
+                };
                 match answer::shape(route, asked, &whole.head, &whole.body, Now::read()) {
                     Outcome::Given(object)
                     | Outcome::Stored(object)
@@ -284,6 +297,9 @@ fn arrival<'a>(session: &'a Session, ctx: &'a Ctx) -> Arrival<'a> {
 fn wanted(identified: &Identified, head: &RequestHeader) -> Option<(Policy, Key)> {
     let Identified { route, host, .. } = identified;
     let policy = route.cache.as_ref().filter(|_| route.caches(&head.method))?;
+    if cache::demand(policy, &head.headers).no_store {
+        return None;
+    }
     let identity = if policy.shared { String::new() } else { identified.identity() };
     let key = route.cache_key(policy, host, &head.uri, &identity);
     Some((policy.clone(), key))
@@ -367,6 +383,12 @@ pub fn prewarm_errand(
     let head = headers::prewarm_head(target, host)?;
     let identity = crate::auth::Principal::anonymous().identity_key();
     let key = dispatch.route.cache_key(policy, host, &head.uri, &identity);
+    let target = target_of(host, &head);
     let (policy, head) = (policy.clone(), Arc::new(head));
-    Some(Errand { key, policy, head, dispatch, is_anonymous: true })
+    let (is_anonymous, is_authorized) = (true, false);
+    Some(Errand { key, policy, head, dispatch, target, is_anonymous, is_authorized })
+}
+
+fn target_of(host: &str, head: &RequestHeader) -> TargetKey {
+    TargetKey::new(host, head.uri.path(), head.uri.query().unwrap_or_default())
 }

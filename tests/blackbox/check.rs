@@ -14,7 +14,7 @@ const EXIT_CONFIG: i32 = 78;
 const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
 
 /// Each key of each section, and the test that fails when the key does nothing.
-const TRIED: [(&str, &str); 46] = [
+const TRIED: [(&str, &str); 49] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),
     ("GatewayConfig.admin", "observe::admin_listener_says_what_it_answers"),
     ("GatewayConfig.server", "observe::threads_are_as_many_as_configured"),
@@ -64,6 +64,18 @@ const TRIED: [(&str, &str); 46] = [
     (
         "CachePolicyConfig.stale_if_error",
         "collapse::answer_beyond_its_window_is_served_when_the_upstream_fails",
+    ),
+    (
+        "CachePolicyConfig.unsaid",
+        "standard::freshness::what_says_nothing_is_fresh_as_the_policy_says",
+    ),
+    (
+        "CachePolicyConfig.heuristic_max",
+        "standard::freshness::what_says_nothing_is_fresh_as_the_policy_says",
+    ),
+    (
+        "CachePolicyConfig.obey_clients",
+        "standard::client::client_is_not_obeyed_unless_the_policy_says_so",
     ),
     ("CachePolicyConfig.error_for", "collapse::failure_is_remembered_and_then_asked_about_again"),
     ("CachePolicyConfig.share", "cache::principals_share_no_answer_unless_the_policy_says_so"),

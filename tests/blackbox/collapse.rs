@@ -390,6 +390,36 @@ async fn answer_that_is_one_clients_own_is_given_to_no_other() {
     assert_eq!(cookies.len(), 5);
 }
 
+/// Where the upstream is followed, a credential that nobody verified goes along with a fetch.
+#[tokio::test]
+async fn answer_to_one_credential_is_given_to_no_other() {
+    for said in ["no-store", "no-cache"] {
+        let policy = kept("fresh: upstream, share: everyone");
+        let (origin, gw) = serve(&policy, &[KEPT]).await;
+        origin.rule("/x", move |asked, _| {
+            let who = asked.header("authorization").unwrap_or("nobody");
+            Answer::json(format!("{who:?}")).header("Cache-Control", said).hold()
+        });
+        let replies = launch(4, |number| match number {
+            0 => gw.get("/x").send(),
+            _ => gw.get("/x").header("Authorization", &format!("Basic {number}")).send(),
+        });
+        wait_for_waiters(&gw, 4).await;
+        let mut calls = 0;
+        while !replies.is_finished() {
+            if origin.calls("/x") > calls {
+                calls = origin.calls("/x");
+                origin.release("/x");
+            }
+            tokio::task::yield_now().await;
+        }
+        for (number, reply) in replies.await.expect("every client has a reply").iter().enumerate() {
+            let own = if number == 0 { "nobody".to_owned() } else { format!("Basic {number}") };
+            assert_eq!(reply.text(), format!("{own:?}"), "{said}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn misses_share_connections_to_the_upstream() {
     let (origin, gw) = serve(&kept("fresh: 1h"), &[KEPT]).await;

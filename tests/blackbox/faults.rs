@@ -112,6 +112,25 @@ async fn faults_of_issuers_are_told_one_by_one() {
 }
 
 #[tokio::test]
+async fn faults_of_cache_policies_are_told_one_by_one() {
+    let policy = |members: &str| format!("cache: {{policies: {{kept: {{{members}}}}}}}");
+    const ROUTE: [&str; 1] =
+        ["{name: kept, path_prefix: /, pool: service, auth: {anonymous: true}, cache: kept}"];
+    check_all(vec![
+        case(&policy("fresh: ^1"), &ROUTE, "or `upstream` to follow what each answer says"),
+        case(&policy("fresh: ^never"), &ROUTE, "or `upstream` to follow what each answer says"),
+        case(&policy("fresh: 1h, unsaid: ^1m"), &ROUTE, "counts only with `fresh: upstream`"),
+        case(
+            &policy("fresh: 1h, heuristic_max: ^1d"),
+            &ROUTE,
+            "counts only with `fresh: upstream`",
+        ),
+        case(&policy("fresh: upstream, unsaid: ^0s"), &ROUTE, "is no time at all"),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn faults_of_what_the_gateway_signs_are_told_one_by_one() {
     let jwt = "jwt: [{issuer: farm, keys: ['env:JWT_SECRET']}]";
     let far = "jwt: [{issuer: far, algorithms: [ES256], keys: ['env:PUBLIC']}]";

@@ -35,5 +35,6 @@ mod reload;
 mod shared;
 mod shutdown;
 mod signing;
+mod standard;
 mod tls;
 mod warmth;

@@ -2,6 +2,7 @@
 //! defined and never used.
 
 mod callers;
+mod policy;
 mod prewarm;
 mod whole;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use crate::auth::Verifiers;
 use crate::cache::policy::Policy;
 use crate::config::ConfigFault;
-use crate::config::gateway::{GatewayConfig, ShareConfig};
+use crate::config::gateway::GatewayConfig;
 use crate::config::route::{
     CredentialsConfig, EndpointConfig, RouteConfig, SchemeConfig, ScopeConfig,
 };
@@ -79,6 +80,7 @@ pub(super) fn compile(
         .map(Arc::new)
         .collect();
     compiler.check_overlaps();
+    compiler.check_policies();
     compiler.check_unused();
     routes
 }
@@ -171,14 +173,7 @@ impl<'a> Compiler<'a> {
         self.used.policies.insert(name);
         let cache = &self.source.value.cache;
         if let Some(config) = cache.policies.get(name) {
-            return Some(Policy {
-                fresh: config.fresh.duration(),
-                stale_while_revalidate: config.stale_while_revalidate.duration(),
-                stale_if_error: config.stale_if_error.duration(),
-                error_for: config.error_for.duration(),
-                shared: config.share == ShareConfig::Everyone,
-                object_bytes_max: cache.object_bytes_max.bytes(),
-            });
+            return Some(policy::policy(config, cache.object_bytes_max.bytes()));
         }
         if self.source.document.is_whole("cache.policies") {
             self.used.named_in_vain = true;

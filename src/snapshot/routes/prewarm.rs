@@ -3,7 +3,7 @@
 use http::uri::PathAndQuery;
 
 use super::Compiler;
-use crate::cache::policy::Policy;
+use crate::cache::policy::{Lifetime, Policy};
 use crate::config::route::{PrewarmConfig, RouteConfig};
 use crate::route::Prewarm;
 
@@ -21,9 +21,11 @@ impl Compiler<'_> {
             }
             return None;
         };
-        if config.every.duration() >= policy.fresh {
+        if let Lifetime::Fixed(fresh) = policy.lifetime
+            && config.every.duration() >= fresh
+        {
             let every = format!("{path}.every");
-            let problem = format!("must be less than the policy's `fresh` ({:?})", policy.fresh);
+            let problem = format!("must be less than the policy's `fresh` ({fresh:?})");
             self.report(&every, problem);
         }
         if !policy.shared && !route.auth.as_ref().is_some_and(|auth| auth.anonymous) {

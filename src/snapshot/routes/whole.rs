@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use super::callers::{section, word};
+use super::policy::idle_keys;
 use crate::config::route::{RouteConfig, SchemeConfig};
 
 impl Compiler<'_> {
@@ -24,6 +25,16 @@ impl Compiler<'_> {
         }
         for (path, problem) in found {
             self.report(&path, problem);
+        }
+    }
+
+    pub(super) fn check_policies(&mut self) {
+        let config = &self.source.value;
+        for (name, policy) in &config.cache.policies {
+            for key in idle_keys(policy) {
+                let problem = "counts only with `fresh: upstream`; remove it".to_owned();
+                self.report(&format!("cache.policies.{name}.{key}"), problem);
+            }
         }
     }
 
