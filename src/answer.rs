@@ -222,6 +222,7 @@ fn object(
         windows: Windows::closed(now.wall),
         validators: Validators::of(&head.headers),
         variance: Variance::of(&head.headers, asked.headers).unwrap_or_default(),
+        upstream_status: head.status,
         target: asked.target,
         asked_at: asked.at,
         refresh_after: now.wall,

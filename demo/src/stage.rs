@@ -182,7 +182,7 @@ fn served_by(cache_status: &str) -> Served {
     match (parts.next(), parts.find_map(|part| part.strip_prefix("detail="))) {
         (Some("hit"), None) => Served::Fresh,
         (Some("hit"), Some("refreshing" | "upstream-failed")) => Served::Stale,
-        (Some("fwd=miss"), _) => Served::Miss,
+        (Some("fwd=uri-miss" | "fwd=vary-miss" | "fwd=stale" | "fwd=request"), _) => Served::Miss,
         _ => Served::Otherwise,
     }
 }
@@ -207,10 +207,10 @@ mod tests {
             ("farmgate; hit; ttl=3590", Served::Fresh),
             ("farmgate; hit; ttl=-3; detail=refreshing", Served::Stale),
             ("farmgate; hit; ttl=-3; detail=upstream-failed", Served::Stale),
-            ("farmgate; fwd=miss", Served::Miss),
-            ("farmgate; fwd=miss; collapsed", Served::Miss),
+            ("farmgate; fwd=uri-miss; fwd-status=200; stored", Served::Miss),
+            ("farmgate; fwd=stale; fwd-status=304; collapsed", Served::Miss),
             ("farmgate; hit; detail=failure-remembered", Served::Otherwise),
-            ("farmgate; fwd=bypass", Served::Otherwise),
+            ("farmgate; fwd=bypass; fwd-status=200", Served::Otherwise),
             ("", Served::Otherwise),
         ] {
             assert_eq!(served_by(field), served, "{field}");

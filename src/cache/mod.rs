@@ -25,7 +25,7 @@ use demand::Demand;
 use key::Key;
 use object::Object;
 use policy::Policy;
-use store::Store;
+use store::{Found, Store};
 use windows::Freshness;
 
 /// What the store has for a request.
@@ -35,21 +35,63 @@ pub enum Lookup {
     Fresh(Arc<Object>),
     /// An answer that is stale, and may be served while it is refreshed.
     Stale(Arc<Object>),
-    /// Nothing that may be served now; perhaps an answer for when the upstream fails.
-    Miss(Option<Arc<Object>>),
+    /// Nothing that may be served now.
+    Miss {
+        /// Why not.
+        why: Forwarded,
+        /// An answer for when the upstream fails.
+        on_error: Option<Arc<Object>>,
+    },
+}
+
+/// Why a request goes to the upstream: the words of RFC 9211, section 2.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarded {
+    /// The route keeps nothing, or the client wants nothing kept.
+    #[default]
+    Bypass,
+    /// Answers to its method are not kept.
+    Method,
+    /// Nothing is kept for its target.
+    UriMiss,
+    /// What is kept for its target is selected by other requests.
+    VaryMiss,
+    /// What is kept is fresh, and the client does not take it.
+    Request,
+    /// What is kept is fresh no more.
+    Stale,
+}
+
+impl Forwarded {
+    /// The word in `Cache-Status`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+        }
+    }
 }
 
 /// Looks a request up: which stored answer it selects, and whether that may be served to it.
 #[must_use]
 pub fn lookup(store: &Store, policy: &Policy, key: &Key, asked: &HeaderMap, now: Now) -> Lookup {
-    let Some(object) = store.find(key, asked) else {
-        return Lookup::Miss(None);
+    let object = match store.find(key, asked) {
+        Found::Selected(object) => object,
+        Found::Others => return Lookup::Miss { why: Forwarded::VaryMiss, on_error: None },
+        Found::Nothing => return Lookup::Miss { why: Forwarded::UriMiss, on_error: None },
     };
+    let is_fresh = object.windows.freshness(now.wall) == Freshness::Fresh;
+    let why = if is_fresh { Forwarded::Request } else { Forwarded::Stale };
     match demand(policy, asked).freshness(&object.windows, now.wall) {
         Freshness::Fresh => Lookup::Fresh(object),
         Freshness::Stale => Lookup::Stale(object),
-        Freshness::StaleOnError => Lookup::Miss(Some(object)),
-        Freshness::Expired => Lookup::Miss(None),
+        Freshness::StaleOnError => Lookup::Miss { why, on_error: Some(object) },
+        Freshness::Expired => Lookup::Miss { why, on_error: None },
     }
 }
 

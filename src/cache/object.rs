@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora_cache::CacheMeta;
 use sha2::{Digest, Sha256};
@@ -34,6 +34,8 @@ pub struct Object {
     pub validators: Validators,
     /// Which requests it answers.
     pub variance: Variance,
+    /// The status with which the upstream gave or confirmed it.
+    pub upstream_status: StatusCode,
     /// What it was asked for; a change of that makes it invalid.
     pub target: Option<TargetKey>,
     /// When it was asked for, or for its last confirmation.
@@ -175,7 +177,8 @@ impl Object {
     /// The same object, confirmed by the upstream: new windows, and what its answer says now.
     #[must_use]
     pub fn confirmed(&self, head: ResponseHeader, windows: Windows, asked_at: SystemTime) -> Self {
-        Self { head, windows, asked_at, refresh_after: windows.stored_at, ..self.clone() }
+        let (upstream_status, refresh_after) = (StatusCode::NOT_MODIFIED, windows.stored_at);
+        Self { head, windows, asked_at, upstream_status, refresh_after, ..self.clone() }
     }
 
     /// The same object, left alone by refreshes until `refresh_after`.

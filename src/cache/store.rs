@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use lru::LruCache;
 use pingora::http::ResponseHeader;
 use pingora_cache::key::{CacheHashKey, CacheKey};
@@ -37,6 +37,17 @@ const VARIANTS_MAX: usize = 16;
 /// The object that a look-up found, carried to Pingora's cache inside its key.
 #[derive(Clone, Debug)]
 pub struct Pinned(pub Arc<Object>);
+
+/// What there is under a key.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The answer that the request selects.
+    Selected(Arc<Object>),
+    /// Answers that other requests select.
+    Others,
+    /// Nothing that may be used.
+    Nothing,
+}
 
 /// Answers in memory, bounded in bytes.
 #[derive(Debug)]
@@ -75,14 +86,28 @@ impl Store {
         self.invalidations.note(target, now);
     }
 
-    /// The object under `key` that a request with these fields selects.
+    /// What there is under `key` for a request with these fields.
     #[must_use]
-    pub fn find(&self, key: &Key, request: &HeaderMap) -> Option<Arc<Object>> {
-        let mut shard = self.shard(key.as_bytes())?.lock().unwrap_or_else(PoisonError::into_inner);
-        let variants = shard.entries.get(key.as_bytes())?;
+    pub fn find(&self, key: &Key, request: &HeaderMap) -> Found {
+        let Some(shard) = self.shard(key.as_bytes()) else { return Found::Nothing };
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(variants) = shard.entries.get(key.as_bytes()) else { return Found::Nothing };
         let selected = variants.iter().find(|object| object.variance.selects(request)).cloned();
         drop(shard);
-        selected.filter(|object| !self.is_invalid(object))
+        match selected {
+            Some(object) if self.is_invalid(&object) => Found::Nothing,
+            Some(object) => Found::Selected(object),
+            None => Found::Others,
+        }
+    }
+
+    /// The object under `key` that a request with these fields selects.
+    #[must_use]
+    pub fn select(&self, key: &Key, request: &HeaderMap) -> Option<Arc<Object>> {
+        match self.find(key, request) {
+            Found::Selected(object) => Some(object),
+            Found::Others | Found::Nothing => None,
+        }
     }
 
     /// The key of the flight that fetches what this request selects: one for all requests while
@@ -339,6 +364,7 @@ impl HandleMiss for Miss {
             windows: self.windows,
             validators: Validators::default(),
             variance: Variance::default(),
+            upstream_status: StatusCode::OK,
             target: None,
             asked_at: self.windows.stored_at,
             refresh_after: self.windows.stored_at,
@@ -398,6 +424,7 @@ mod tests {
             windows: Windows::closed(UNIX_EPOCH),
             validators: Validators::default(),
             variance: Variance::of(&answer, request).unwrap(),
+            upstream_status: StatusCode::OK,
             target: None,
             asked_at: UNIX_EPOCH,
             refresh_after: UNIX_EPOCH,
@@ -416,9 +443,9 @@ mod tests {
         let (de, fr) = (language("de"), language("fr"));
         store.put(&key("/a"), object("ja", Some(("accept-language", &de))));
         store.put(&key("/a"), object("oui", Some(("accept-language", &fr))));
-        assert_eq!(store.find(&key("/a"), &de).unwrap().body, "ja");
-        assert_eq!(store.find(&key("/a"), &fr).unwrap().body, "oui");
-        assert!(store.find(&key("/a"), &language("it")).is_none());
+        assert_eq!(store.select(&key("/a"), &de).unwrap().body, "ja");
+        assert_eq!(store.select(&key("/a"), &fr).unwrap().body, "oui");
+        assert!(store.select(&key("/a"), &language("it")).is_none());
         assert_eq!(store.objects(), 2);
     }
 
@@ -428,7 +455,7 @@ mod tests {
         store.put(&key("/a"), object("old", None));
         let bytes = store.bytes();
         store.put(&key("/a"), object("new", None));
-        assert_eq!(store.find(&key("/a"), &HeaderMap::new()).unwrap().body, "new");
+        assert_eq!(store.select(&key("/a"), &HeaderMap::new()).unwrap().body, "new");
         assert_eq!((store.objects(), store.bytes()), (1, bytes));
     }
 

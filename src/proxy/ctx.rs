@@ -12,6 +12,7 @@ use super::changes::Change;
 use super::exchange::{Dispatch, Origin};
 use crate::admission::Charged;
 use crate::auth::Principal;
+use crate::cache::Forwarded;
 use crate::cache::object::Object;
 use crate::clock::Now;
 use crate::envelope::StatusForm;
@@ -49,6 +50,10 @@ pub struct Ctx {
     pub pinned: Option<Arc<Object>>,
     /// What the cache had to do with it.
     pub cache: CacheResult,
+    /// Why it went to the upstream, if it did.
+    pub forwarded: Forwarded,
+    /// Whether what was fetched for it is kept.
+    pub is_stored: bool,
     /// What it may change, so that answers in the cache hold no more.
     pub change: Option<Change>,
     /// When the answer must be complete.
@@ -140,6 +145,8 @@ impl Ctx {
             shield: None,
             pinned: None,
             cache: CacheResult::None,
+            forwarded: Forwarded::default(),
+            is_stored: false,
             change: None,
             deadline: None,
             attempts: Attempts::default(),
@@ -162,6 +169,28 @@ impl Ctx {
         self.deadline = Some(dispatch.deadline);
         self.callers = dispatch.callers.clone();
         self.failure = dispatch.failure.clone();
+    }
+
+    /// What an exchange for this request must know.
+    #[must_use]
+    pub fn dispatch(&self, route: &Arc<Route>) -> Dispatch {
+        Dispatch {
+            snapshot: self.snapshot.clone(),
+            route: route.clone(),
+            request_id: self.request_id.clone(),
+            origin: Origin::Client,
+            client: self.client,
+            is_tls: self.is_tls,
+            callers: self.callers.clone(),
+            deadline: self.deadline_on(route),
+            failure: Arc::default(),
+        }
+    }
+
+    /// When the answer must be complete on this route.
+    #[must_use]
+    pub fn deadline_on(&self, route: &Route) -> Instant {
+        self.started.instant + route.timeout
     }
 
     /// The pool that answers, unless the gateway does itself.

@@ -200,7 +200,7 @@ impl Filler {
 
     /// What is stored stays as it is, and is not refreshed by the next client again.
     fn leave_alone(&self, errand: &Errand) {
-        if let Some(stored) = self.state.store.find(&errand.key, &errand.head.headers) {
+        if let Some(stored) = self.state.store.select(&errand.key, &errand.head.headers) {
             let refresh_after = Now::read().wall + errand.policy.error_for;
             self.state.store.put(&errand.key, Arc::new(stored.left_alone(refresh_after)));
         }
@@ -209,7 +209,7 @@ impl Filler {
     async fn fetch(&self, errand: &Errand) -> Outcome {
         let began = Now::read();
         let route = &errand.dispatch.route;
-        let stored = self.state.store.find(&errand.key, &errand.head.headers);
+        let stored = self.state.store.select(&errand.key, &errand.head.headers);
         let mut head = RequestHeader::clone(&errand.head);
         // A 304 says that an answer still holds; that nothing was there cannot hold.
         let stored = stored.filter(|stored| stored.head.status == http::StatusCode::OK);

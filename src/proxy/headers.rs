@@ -4,9 +4,10 @@
 //! and what a request's head must not look like.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::ctx::{CacheResult, Ctx};
@@ -14,7 +15,7 @@ use super::request_id::REQUEST_ID;
 use crate::admission::Charged;
 use crate::answer::connection_names;
 use crate::auth::Scheme;
-use crate::cache::object::Validators;
+use crate::cache::object::{Object, Validators};
 use crate::cache::policy::Policy;
 use crate::clock::Now;
 use crate::ratelimit;
@@ -250,12 +251,13 @@ fn forward_address(head: &mut RequestHeader, client: IpAddr) -> pingora::Result<
 /// When a field cannot be written.
 pub(super) fn tell_client(head: &mut ResponseHeader, ctx: &Ctx, now: Now) -> pingora::Result<()> {
     head.insert_header(REQUEST_ID, &*ctx.request_id)?;
-    if ctx.pinned.is_some() && !ctx.cache.is_from_memory() {
+    let is_just_made = |object: &Arc<Object>| object.windows.age(now.wall).as_secs() == 0;
+    if !ctx.cache.is_from_memory() && ctx.pinned.as_ref().is_some_and(is_just_made) {
         // Pingora ages whatever it serves from a cache; this was fetched for the client.
         head.remove_header(&header::AGE);
     }
     if ctx.route.as_ref().is_some_and(|route| route.cache.is_some()) {
-        head.insert_header(CACHE_STATUS, cache_status(ctx, now))?;
+        head.insert_header(CACHE_STATUS, cache_status(ctx, head.status, now))?;
     }
     tell_quotas(head, &ctx.charged)
 }
@@ -336,17 +338,23 @@ pub(super) fn strip_hop(head: &mut ResponseHeader) {
     }
 }
 
-/// `Cache-Status` (RFC 9211).
-fn cache_status(ctx: &Ctx, now: Now) -> String {
+/// `Cache-Status` (RFC 9211) of an answer with this status.
+fn cache_status(ctx: &Ctx, status: StatusCode, now: Now) -> String {
     let ttl = ctx.pinned.as_ref().map(|object| object.windows.ttl_seconds(now.wall));
     let ttl = ttl.unwrap_or_default();
+    let forwarded = |end: &str| {
+        let upstream = ctx.pinned.as_ref().map_or(status, |object| object.upstream_status);
+        let (why, status) = (ctx.forwarded.as_str(), upstream.as_u16());
+        format!("farmgate; fwd={why}; fwd-status={status}{end}")
+    };
     match ctx.cache {
-        CacheResult::None => "farmgate; fwd=bypass".into(),
+        CacheResult::None => forwarded(""),
         CacheResult::Hit => format!("farmgate; hit; ttl={ttl}"),
         CacheResult::Stale => format!("farmgate; hit; ttl={ttl}; detail=refreshing"),
         CacheResult::StaleOnError => format!("farmgate; hit; ttl={ttl}; detail=upstream-failed"),
-        CacheResult::Miss => "farmgate; fwd=miss".into(),
-        CacheResult::Collapsed => "farmgate; fwd=miss; collapsed".into(),
+        CacheResult::Miss if ctx.is_stored => forwarded("; stored"),
+        CacheResult::Miss => forwarded(""),
+        CacheResult::Collapsed => forwarded("; collapsed"),
         CacheResult::Remembered => "farmgate; hit; detail=failure-remembered".into(),
     }
 }

@@ -16,6 +16,7 @@ mod access_line;
 mod changes;
 pub mod ctx;
 pub mod edge;
+mod errand;
 pub mod exchange;
 pub mod fill;
 mod headers;
@@ -40,8 +41,8 @@ use pingora_cache::storage::HitHandler;
 use pingora_cache::{CacheMeta, ForcedFreshness};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
+pub use errand::prewarm_errand;
 pub use request_id::new_request_id;
-pub use serve::prewarm_errand;
 
 use crate::admission::{self, Refused};
 use crate::cache::store::Pinned;

@@ -9,23 +9,20 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, header};
-use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::GatewayProxy;
 use super::changes::Change;
 use super::ctx::{CacheResult, Ctx};
-use super::exchange::{Dispatch, Exchanged, Origin, Overflow};
+use super::errand::{Keeping, wanted};
+use super::exchange::{Exchanged, Origin, Overflow};
 use super::fill::{Errand, Obtained};
 use super::headers;
 use crate::admission::{self, Admission, Arrival, Identified, Located, Refused};
 use crate::answer::{self, Asked};
-use crate::auth::Scheme;
-use crate::cache::key::{Key, TargetKey};
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
-use crate::cache::policy::Policy;
-use crate::cache::{self, Lookup};
+use crate::cache::{self, Forwarded, Lookup};
 use crate::clock::Now;
 use crate::endpoint;
 use crate::refusal::Refusal;
@@ -67,52 +64,48 @@ impl GatewayProxy {
         });
         let is_hit = matches!(found, Some(Lookup::Fresh(_) | Lookup::Stale(_)));
         let admission = self.charge(session, ctx, identified, is_hit).await?;
-        let Admission { host, callers, charged, login, .. } = admission;
+        let Admission { host, charged, login, .. } = admission;
         (ctx.charged, ctx.login) = (charged, login);
         ctx.change = Change::of(session.req_header(), &host);
-        ctx.deadline = Some(deadline(ctx, &route));
+        ctx.deadline = Some(ctx.deadline_on(&route));
         let refuse = |refusal| Box::new(Refused::plain(refusal, route.status_form));
         if let Target::Endpoint(endpoint) = route.target {
             return self.answer_itself(session, ctx, &route, endpoint).map_err(refuse);
         }
+        if route.cache.is_some() && !route.caches(&session.req_header().method) {
+            ctx.forwarded = Forwarded::Method;
+        }
         if !route.collects() {
             return Ok(Plan::Stream);
         }
-        let (Some((policy, key)), Some(found)) = (wanted, found) else {
+        let (Some(wanted), Some(found)) = (wanted, found) else {
             return self.collect(session, ctx, &route, &host).await.map_err(refuse);
         };
-        let head = session.req_header();
-        // A hit needs none, so it is only put together where one is run.
-        let errand = |ctx: &Ctx| -> Result<Errand, Box<Refused>> {
-            let fetch = headers::fetch_head(head, &host);
-            let mut head = fetch.ok_or_else(|| refuse(Refusal::Internal))?;
-            let schemes: Vec<Scheme> = callers.iter().map(|caller| caller.scheme).collect();
-            let is_authorized = headers::make_keepable(&mut head, &host, &schemes, &policy);
-            let mut dispatch = dispatch(ctx, &route);
-            if policy.shared {
-                // Everybody gets this answer, so nobody in particular asks for it.
-                dispatch.callers = Arc::default();
-            }
-            let is_anonymous = schemes.first() == Some(&Scheme::Anonymous);
-            let (policy, head) = (policy.clone(), Arc::new(head));
-            let target = target_of(&host, &head);
-            Ok(Errand { key, policy, head, dispatch, target, is_anonymous, is_authorized })
-        };
+        let keeping = Keeping { route: &route, host: &host, head: session.req_header(), wanted };
+        self.answer_kept(ctx, keeping, found).await.map_err(refuse)
+    }
+
+    /// Answers from what is kept, or has it fetched.
+    async fn answer_kept(
+        &self,
+        ctx: &mut Ctx,
+        keeping: Keeping<'_>,
+        found: Lookup,
+    ) -> Result<Plan, Refusal> {
         match found {
             Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
             Lookup::Stale(object) if object.refresh_after > ctx.started.wall => {
                 Ok(pin(ctx, object, CacheResult::Stale))
             }
             Lookup::Stale(object) => {
-                let errand = errand(ctx)?;
+                let errand = keeping.errand(ctx)?;
                 Ok(self.serve_stale(ctx, object, errand))
             }
-            Lookup::Miss(_) if cache::demand(&policy, &head.headers).only_if_cached => {
-                Err(refuse(Refusal::NotCached))
-            }
-            Lookup::Miss(on_error) => {
-                let errand = errand(ctx)?;
-                self.fetch(ctx, errand, on_error).await.map_err(refuse)
+            Lookup::Miss { .. } if keeping.takes_only_what_is_kept() => Err(Refusal::NotCached),
+            Lookup::Miss { why, on_error } => {
+                ctx.forwarded = why;
+                let errand = keeping.errand(ctx)?;
+                self.fetch(ctx, errand, on_error).await
             }
         }
     }
@@ -149,11 +142,11 @@ impl GatewayProxy {
     ) -> Result<Plan, Refusal> {
         let body = match ctx.body.take() {
             Some(body) => body,
-            None => read_body(session, route.body_bytes_max, deadline(ctx, route)).await?,
+            None => read_body(session, route.body_bytes_max, ctx.deadline_on(route)).await?,
         };
         let head = headers::fetch_head(session.req_header(), host).ok_or(Refusal::Internal)?;
         let bytes_max = route.envelope.map_or(0, |rule| rule.body_bytes_max);
-        let exchanged = self.filler.exchange.run(head, body, dispatch(ctx, route), bytes_max).await;
+        let exchanged = self.filler.exchange.run(head, body, ctx.dispatch(route), bytes_max).await;
         match exchanged? {
             Exchanged::TooLarge(overflow) => Ok(Plan::Overflow(Box::new(overflow))),
             Exchanged::Whole(whole) => {
@@ -215,7 +208,7 @@ impl GatewayProxy {
             if !located.route.collects() {
                 session.enable_retry_buffering();
             }
-            let deadline = deadline(ctx, &located.route);
+            let deadline = ctx.deadline_on(&located.route);
             let body = read_body(session, body_bytes_max, deadline).await;
             let form = located.route.status_form;
             ctx.body = Some(body.map_err(|refusal| Box::new(Refused::plain(refusal, form)))?);
@@ -238,7 +231,7 @@ impl GatewayProxy {
 
     /// Serves a stale answer now, and has it refreshed.
     fn serve_stale(&self, ctx: &mut Ctx, object: Arc<Object>, errand: Errand) -> Plan {
-        let deadline = deadline(ctx, &errand.dispatch.route);
+        let deadline = ctx.deadline_on(&errand.dispatch.route);
         let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
         self.filler.refresh(Errand { dispatch, ..errand }, ctx.snapshot.refreshes_max);
         pin(ctx, object, CacheResult::Stale)
@@ -266,6 +259,7 @@ impl GatewayProxy {
             (false, true) => CacheResult::Collapsed,
             (false, false) => CacheResult::Miss,
         };
+        ctx.is_stored = matches!(obtained.outcome, Outcome::Stored(_));
         match obtained.outcome {
             Outcome::Stored(object)
             | Outcome::Given(object)
@@ -291,36 +285,6 @@ fn arrival<'a>(session: &'a Session, ctx: &'a Ctx) -> Arrival<'a> {
         request_id: &ctx.request_id,
         now: ctx.started,
     }
-}
-
-/// What to look for in the cache; nothing, when the route keeps no answer to this.
-fn wanted(identified: &Identified, head: &RequestHeader) -> Option<(Policy, Key)> {
-    let Identified { route, host, .. } = identified;
-    let policy = route.cache.as_ref().filter(|_| route.caches(&head.method))?;
-    if cache::demand(policy, &head.headers).no_store {
-        return None;
-    }
-    let identity = if policy.shared { String::new() } else { identified.identity() };
-    let key = route.cache_key(policy, host, &head.uri, &identity);
-    Some((policy.clone(), key))
-}
-
-fn dispatch(ctx: &Ctx, route: &Arc<Route>) -> Dispatch {
-    Dispatch {
-        snapshot: ctx.snapshot.clone(),
-        route: route.clone(),
-        request_id: ctx.request_id.clone(),
-        origin: Origin::Client,
-        client: ctx.client,
-        is_tls: ctx.is_tls,
-        callers: ctx.callers.clone(),
-        deadline: deadline(ctx, route),
-        failure: Arc::default(),
-    }
-}
-
-fn deadline(ctx: &Ctx, route: &Route) -> Instant {
-    ctx.started.instant + route.timeout
 }
 
 /// A body that says that it is too long is refused before a byte of it is read.
@@ -371,24 +335,4 @@ async fn read_body(
             return Err(Refusal::BodyTooLarge { body_bytes_max });
         }
     }
-}
-
-/// The errand of a fetch that no client caused.
-pub fn prewarm_errand(
-    policy: &Policy,
-    host: &str,
-    target: &str,
-    dispatch: Dispatch,
-) -> Option<Errand> {
-    let head = headers::prewarm_head(target, host)?;
-    let identity = crate::auth::Principal::anonymous().identity_key();
-    let key = dispatch.route.cache_key(policy, host, &head.uri, &identity);
-    let target = target_of(host, &head);
-    let (policy, head) = (policy.clone(), Arc::new(head));
-    let (is_anonymous, is_authorized) = (true, false);
-    Some(Errand { key, policy, head, dispatch, target, is_anonymous, is_authorized })
-}
-
-fn target_of(host: &str, head: &RequestHeader) -> TargetKey {
-    TargetKey::new(host, head.uri.path(), head.uri.query().unwrap_or_default())
 }

@@ -280,7 +280,8 @@ async fn memory_budget_holds_however_much_is_asked_for() {
 async fn hit_says_its_age_and_miss_has_none() {
     let (origin, gw) = keeping().await;
     origin.on("/x", Answer::json("1").header("Age", "77"));
-    let miss = gw.get("/x").send().await.expect_header("cache-status", "farmgate; fwd=miss");
+    let stored = "farmgate; fwd=uri-miss; fwd-status=200; stored";
+    let miss = gw.get("/x").send().await.expect_header("cache-status", stored);
     miss.expect_no_header("age");
     let hit = gw.get("/x").send().await.expect_header("age", "0");
     assert_hit(&hit);

@@ -96,9 +96,10 @@ async fn check_stale_if_error(answer: Answer, route: &str) {
 #[tokio::test]
 async fn cold_key_costs_one_call_however_many_ask() {
     let (origin, gw, replies) = cold_crowd(Answer::json(r#"{"a":2}"#)).await;
-    let misses = replies.iter().filter(|reply| cache_status(reply) == "farmgate; fwd=miss");
+    let stored = "farmgate; fwd=uri-miss; fwd-status=200; stored";
+    let misses = replies.iter().filter(|reply| cache_status(reply) == stored);
     assert_eq!(misses.count(), 1);
-    let collapsed = "farmgate; fwd=miss; collapsed";
+    let collapsed = "farmgate; fwd=uri-miss; fwd-status=200; collapsed";
     assert!(replies.iter().any(|reply| cache_status(reply) == collapsed));
     for reply in replies {
         reply.expect_status(200).expect_body(r#"{"a":2}"#);
@@ -293,7 +294,7 @@ async fn failure_is_remembered_and_then_asked_about_again() {
         .send()
         .await
         .expect_status(503)
-        .expect_header("cache-status", "farmgate; fwd=miss");
+        .expect_header("cache-status", "farmgate; fwd=uri-miss; fwd-status=503");
     let remembered = gw.get("/x").send().await.expect_status(503).expect_body("0");
     remembered.expect_header("cache-status", "farmgate; hit; detail=failure-remembered");
     assert_eq!(origin.calls("/x"), 1);

@@ -101,7 +101,9 @@ async fn readiness_is_not_held_back_for_ever() {
         origin.release("/a");
     };
     let (reply, ()) = tokio::join!(reply, release);
-    reply.expect_status(200).expect_header("cache-status", "farmgate; fwd=miss; collapsed");
+    reply
+        .expect_status(200)
+        .expect_header("cache-status", "farmgate; fwd=uri-miss; fwd-status=200; collapsed");
     assert_eq!(origin.calls("/a"), 1);
 }
 

@@ -41,15 +41,26 @@ async fn age_is_what_other_caches_told_and_what_the_date_shows() {
 
 #[tokio::test]
 async fn what_came_of_a_request_is_told_in_cache_status() {
+    const MINUTE: &str = "Cache-Control: max-age=60";
+    let told = |words: &str| format!("Cache-Status: farmgate; {words}");
     let policy = format!("{FOLLOWED}, stale_while_revalidate: 1h");
     check(
         &policy,
         [
-            case("a miss is told")
-                .answers("Cache-Control: max-age=60")
+            case("nothing was kept, and now is")
+                .answers(MINUTE)
                 .fetched()
-                .with("Cache-Status: farmgate; fwd=miss"),
-            case("a hit is told with the time that is left")
+                .with(&told("fwd=uri-miss; fwd-status=200; stored")),
+            case("nothing was kept, nor is now")
+                .answers("Cache-Control: no-store")
+                .fetched()
+                .with(&told("fwd=uri-miss; fwd-status=200")),
+            case("the status is the upstream's")
+                .answers(MINUTE)
+                .status(404)
+                .fetched()
+                .with(&told("fwd=uri-miss; fwd-status=404; stored")),
+            case("a hit has the time that is left")
                 .answers("Cache-Control: max-age=60\nAge: 10")
                 .fetched()
                 .reused()
@@ -58,11 +69,66 @@ async fn what_came_of_a_request_is_told_in_cache_status() {
                 .answers("Cache-Control: max-age=60\nAge: 70")
                 .fetched()
                 .served_stale(),
-            case("what no cache answers is told")
-                .answers("")
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn why_a_request_was_forwarded_is_told_in_cache_status() {
+    const MINUTE: &str = "Cache-Control: max-age=60";
+    let told = |words: &str| format!("Cache-Status: farmgate; {words}");
+    check(
+        FOLLOWED,
+        [
+            case("others are selected by what is kept")
+                .answers("Cache-Control: max-age=60\nVary: X-A")
+                .fetched()
+                .asks("X-A: 1")
+                .fetched()
+                .with(&told("fwd=vary-miss; fwd-status=200; stored")),
+            case("the client does not take what is kept")
+                .answers(MINUTE)
+                .fetched()
+                .asks("Cache-Control: no-cache")
+                .fetched()
+                .with(&told("fwd=request; fwd-status=200; stored")),
+            case("what is kept is stale")
+                .answers("Cache-Control: no-cache\nETag: \"a\"")
+                .fetched()
+                .fetched()
+                .with(&told("fwd=stale; fwd-status=200; stored")),
+            case("what is kept is stale, and confirmed")
+                .answers("Cache-Control: no-cache\nETag: \"a\"")
+                .fetched()
+                .confirmed("")
+                .with(&told("fwd=stale; fwd-status=304; stored")),
+            case("answers to a method are not kept")
                 .by("POST")
                 .fetched()
-                .with("Cache-Status: farmgate; fwd=bypass"),
+                .with(&told("fwd=method; fwd-status=200")),
+            case("the client wants nothing kept")
+                .asks("Cache-Control: no-store")
+                .fetched()
+                .with(&told("fwd=bypass; fwd-status=200")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn first_answer_has_the_age_that_it_came_with() {
+    check(
+        FOLLOWED,
+        [
+            case("an old answer is told to be old")
+                .answers("Cache-Control: max-age=60\nAge: 20")
+                .fetched()
+                .aged(20),
+            case("a new one has no age")
+                .answers("Cache-Control: max-age=60")
+                .fetched()
+                .without("Age"),
         ],
     )
     .await;
