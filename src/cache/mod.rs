@@ -13,6 +13,7 @@ pub mod key;
 pub mod object;
 pub mod outcome;
 pub mod policy;
+pub mod query;
 pub mod store;
 pub mod windows;
 

@@ -4,12 +4,14 @@
 //! follows what the upstream says: then the words are those of RFC 9111, sections 3 and 4.2, of
 //! RFC 5861, and of RFC 9213 for what is said to gateways alone.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::date::date_in;
 use super::directives::{Directives, Invalid, delta_seconds, elements};
+use super::query::QueryRules;
 use super::windows::{Grace, Windows};
 
 /// What is said to caches near the origin, and to no others (RFC 9213, section 3).
@@ -39,6 +41,8 @@ pub struct Policy {
     pub shared: bool,
     /// Whether a client may say in `Cache-Control` what it takes.
     pub obeys_clients: bool,
+    /// Which queries ask for the same.
+    pub query: Arc<QueryRules>,
     /// Largest body that is kept.
     pub object_bytes_max: usize,
 }
@@ -323,6 +327,7 @@ mod tests {
             error_for: 2 * second,
             shared: true,
             obeys_clients: true,
+            query: Arc::default(),
             object_bytes_max: 1 << 20,
         }
     }

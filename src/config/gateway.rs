@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::identity::AuthConfig;
 use super::limits::LimitsConfig;
 use super::route::RouteConfig;
-use super::scalar::{ByteSize, Fresh, ListenAddress, Network, Period};
+use super::scalar::{ByteSize, Decimal, Fresh, ListenAddress, Network, Period};
 use super::state::StateConfig;
 
 /// The whole of `conf/gateway.yaml`.
@@ -182,6 +182,26 @@ pub struct CachePolicyConfig {
     /// Who may share an answer.
     #[serde(default)]
     pub share: ShareConfig,
+    /// Which queries ask for the same.
+    #[serde(default)]
+    pub query: QueryConfig,
+}
+
+/// Differences between queries that say nothing. The query is rewritten, for the key and for the
+/// upstream alike.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueryConfig {
+    /// Parameters whose numbers are rounded, each to a multiple of its step.
+    pub round: BTreeMap<String, Decimal>,
+    /// The only parameters that count.
+    pub keep: Option<Vec<String>>,
+    /// Parameters that say nothing.
+    pub drop: Vec<String>,
+    /// What a parameter is that is left out, as it stands in a query.
+    pub defaults: BTreeMap<String, String>,
+    /// Whether the order of parameters says nothing.
+    pub sort: bool,
 }
 
 /// Who may share a stored answer.

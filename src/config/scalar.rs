@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 mod address;
 mod amount;
+mod decimal;
 mod fresh;
 mod moment;
 mod request;
@@ -19,6 +20,7 @@ mod url;
 
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use amount::{ByteSize, Period, Rate};
+pub use decimal::Decimal;
 pub use fresh::Fresh;
 pub use moment::Moment;
 pub use request::{HostName, MethodName, PathPrefix};

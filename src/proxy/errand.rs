@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use pingora::http::RequestHeader;
 
 use super::ctx::Ctx;
@@ -21,19 +22,32 @@ pub(super) struct Keeping<'a> {
     pub(super) route: &'a Arc<Route>,
     pub(super) host: &'a str,
     pub(super) head: &'a RequestHeader,
-    pub(super) wanted: (Policy, Key),
+    pub(super) wanted: Wanted,
+}
+
+/// What is looked for in the cache.
+pub(super) struct Wanted {
+    /// The policy under which it is kept.
+    pub(super) policy: Policy,
+    /// Its name.
+    pub(super) key: Key,
+    /// The target that stands for all that ask for the same, where it is another than the client's.
+    target: Option<Uri>,
 }
 
 impl Keeping<'_> {
     /// Whether the client wants no fetch for it.
     pub(super) fn takes_only_what_is_kept(&self) -> bool {
-        cache::demand(&self.wanted.0, &self.head.headers).only_if_cached
+        cache::demand(&self.wanted.policy, &self.head.headers).only_if_cached
     }
 
     /// The fetch of its answer. A hit needs none, so it is only put together where one is run.
     pub(super) fn errand(&self, ctx: &Ctx) -> Result<Errand, Refusal> {
-        let (policy, key) = self.wanted.clone();
+        let (policy, key) = (self.wanted.policy.clone(), self.wanted.key);
         let mut head = headers::fetch_head(self.head, self.host).ok_or(Refusal::Internal)?;
+        if let Some(target) = &self.wanted.target {
+            head.set_uri(target.clone());
+        }
         let schemes: Vec<Scheme> = ctx.callers.iter().map(|caller| caller.scheme).collect();
         let is_authorized = headers::make_keepable(&mut head, self.host, &schemes, &policy);
         let mut dispatch = ctx.dispatch(self.route);
@@ -48,15 +62,16 @@ impl Keeping<'_> {
 }
 
 /// What to look for in the cache; nothing, when the route keeps no answer to this.
-pub(super) fn wanted(identified: &Identified, head: &RequestHeader) -> Option<(Policy, Key)> {
+pub(super) fn wanted(identified: &Identified, head: &RequestHeader) -> Option<Wanted> {
     let Identified { route, host, .. } = identified;
     let policy = route.cache.as_ref().filter(|_| route.caches(&head.method))?;
     if cache::demand(policy, &head.headers).no_store {
         return None;
     }
     let identity = if policy.shared { String::new() } else { identified.identity() };
-    let key = route.cache_key(policy, host, &head.uri, &identity);
-    Some((policy.clone(), key))
+    let target = policy.query.canonical(&head.uri);
+    let key = route.cache_key(policy, host, target.as_ref().unwrap_or(&head.uri), &identity);
+    Some(Wanted { policy: policy.clone(), key, target })
 }
 
 /// The errand of a fetch that no client caused.
@@ -66,7 +81,10 @@ pub fn prewarm_errand(
     target: &str,
     dispatch: Dispatch,
 ) -> Option<Errand> {
-    let head = headers::prewarm_head(target, host)?;
+    let mut head = headers::prewarm_head(target, host)?;
+    if let Some(target) = policy.query.canonical(&head.uri) {
+        head.set_uri(target);
+    }
     let identity = crate::auth::Principal::anonymous().identity_key();
     let key = dispatch.route.cache_key(policy, host, &head.uri, &identity);
     let target = target_of(host, &head);

@@ -14,7 +14,7 @@ use pingora_proxy::Session;
 use super::GatewayProxy;
 use super::changes::Change;
 use super::ctx::{CacheResult, Ctx};
-use super::errand::{Keeping, wanted};
+use super::errand::{Keeping, Wanted, wanted};
 use super::exchange::{Exchanged, Origin, Overflow};
 use super::fill::{Errand, Obtained};
 use super::headers;
@@ -59,7 +59,7 @@ impl GatewayProxy {
         let (route, head) = (identified.route.clone(), session.req_header());
         // What is at hand is known before the quotas are charged: a quota may count hits or misses.
         let wanted = wanted(&identified, head);
-        let found = wanted.as_ref().map(|(policy, key)| {
+        let found = wanted.as_ref().map(|Wanted { policy, key, .. }| {
             cache::lookup(self.state.store, policy, key, &head.headers, ctx.started)
         });
         let is_hit = matches!(found, Some(Lookup::Fresh(_) | Lookup::Stale(_)));

@@ -565,3 +565,42 @@ async fn range_of_nothing_gets_the_whole_answer() {
         }
     }
 }
+
+#[tokio::test]
+async fn queries_that_ask_for_the_same_share_one_answer() {
+    let policy = kept(
+        "fresh: 1h, query: {sort: true, drop: [_], round: {lat: 0.1, lon: 0.25}, defaults: {days: 7}}",
+    );
+    let (origin, gw) = serve(&policy, &[KEPT]).await;
+    origin.rule("/x", |asked, _| Answer::json(format!("{:?}", asked.query())));
+    let asked = "\"days=7&lat=52.5&lon=13.50\"";
+    for query in [
+        "lat=52.5244&lon=13.4105",
+        "lon=13.5&lat=52.46&_=1",
+        "days=7&lat=52.5&lon=13.50",
+        "l%61t=52.5&lon=13.5",
+    ] {
+        gw.get(&format!("/x?{query}")).send().await.expect_status(200).expect_body(asked);
+    }
+    assert_eq!(origin.calls("/x"), 1);
+    let other = gw.get("/x?lat=52.5&lon=13.5&days=3").send().await;
+    other.expect_body("\"days=3&lat=52.5&lon=13.50\"");
+    gw.get("/x?lat=52.56&lon=13.5").send().await.expect_body("\"days=7&lat=52.6&lon=13.50\"");
+    gw.get("/x?lat=here&lon=13.5").send().await.expect_body("\"days=7&lat=here&lon=13.50\"");
+    assert_eq!(origin.calls("/x"), 4);
+}
+
+#[tokio::test]
+async fn only_parameters_that_are_kept_make_another_answer() {
+    let (origin, gw) = serve(&kept("fresh: 1h, query: {keep: [a, b]}"), &[KEPT]).await;
+    origin.rule("/x", |asked, _| Answer::json(format!("{:?}", asked.query())));
+    for (query, asked) in
+        [("b=2&c=3&a=1", "b=2&a=1"), ("b=2&a=1&d", "b=2&a=1"), ("a=1&b=2", "a=1&b=2"), ("c=3", "")]
+    {
+        let reply = gw.get(&format!("/x?{query}")).send().await.expect_status(200);
+        reply.expect_body(format!("{asked:?}"));
+    }
+    assert_eq!(origin.calls("/x"), 3);
+    // What is not kept is asked as it came.
+    gw.post("/x?c=3&a=1").send().await.expect_body("\"c=3&a=1\"");
+}

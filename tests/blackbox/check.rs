@@ -14,7 +14,7 @@ const EXIT_CONFIG: i32 = 78;
 const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
 
 /// Each key of each section, and the test that fails when the key does nothing.
-const TRIED: [(&str, &str); 49] = [
+const TRIED: [(&str, &str); 55] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),
     ("GatewayConfig.admin", "observe::admin_listener_says_what_it_answers"),
     ("GatewayConfig.server", "observe::threads_are_as_many_as_configured"),
@@ -77,6 +77,12 @@ const TRIED: [(&str, &str); 49] = [
         "CachePolicyConfig.obey_clients",
         "standard::client::client_is_not_obeyed_unless_the_policy_says_so",
     ),
+    ("CachePolicyConfig.query", "cache::queries_that_ask_for_the_same_share_one_answer"),
+    ("QueryConfig.round", "cache::queries_that_ask_for_the_same_share_one_answer"),
+    ("QueryConfig.keep", "cache::only_parameters_that_are_kept_make_another_answer"),
+    ("QueryConfig.drop", "cache::queries_that_ask_for_the_same_share_one_answer"),
+    ("QueryConfig.defaults", "cache::queries_that_ask_for_the_same_share_one_answer"),
+    ("QueryConfig.sort", "cache::queries_that_ask_for_the_same_share_one_answer"),
     ("CachePolicyConfig.error_for", "collapse::failure_is_remembered_and_then_asked_about_again"),
     ("CachePolicyConfig.share", "cache::principals_share_no_answer_unless_the_policy_says_so"),
     ("EnvelopeConfig.status", "refusals::three_refusals_in_integer_form_use_one_connection"),

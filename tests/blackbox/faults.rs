@@ -126,6 +126,31 @@ async fn faults_of_cache_policies_are_told_one_by_one() {
             "counts only with `fresh: upstream`",
         ),
         case(&policy("fresh: upstream, unsaid: ^0s"), &ROUTE, "is no time at all"),
+        case(
+            &policy("fresh: 1h, query: {round: {lat: ^0}}"),
+            &ROUTE,
+            "a decimal number above zero",
+        ),
+        case(
+            &policy("fresh: 1h, query: {keep: [a], drop: ^[b]}"),
+            &ROUTE,
+            "what is not in `keep` is dropped already",
+        ),
+        case(
+            &policy("fresh: 1h, query: {keep: [a], round: {lat: ^0.1}}"),
+            &ROUTE,
+            "the parameter is dropped",
+        ),
+        case(
+            &policy("fresh: 1h, query: {drop: [a], defaults: {a: ^'1'}}"),
+            &ROUTE,
+            "the parameter is dropped",
+        ),
+        case(
+            &policy("fresh: 1h, query: {defaults: {a: ^'b c'}}"),
+            &ROUTE,
+            "as they stand in a query",
+        ),
     ])
     .await;
 }

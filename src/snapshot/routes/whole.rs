@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use super::callers::{section, word};
-use super::policy::idle_keys;
+use super::policy::faults as policy_faults;
 use crate::config::route::{RouteConfig, SchemeConfig};
 
 impl Compiler<'_> {
@@ -31,8 +31,7 @@ impl Compiler<'_> {
     pub(super) fn check_policies(&mut self) {
         let config = &self.source.value;
         for (name, policy) in &config.cache.policies {
-            for key in idle_keys(policy) {
-                let problem = "counts only with `fresh: upstream`; remove it".to_owned();
+            for (key, problem) in policy_faults(policy) {
                 self.report(&format!("cache.policies.{name}.{key}"), problem);
             }
         }
