@@ -14,6 +14,7 @@ pub mod object;
 pub mod outcome;
 pub mod policy;
 pub mod query;
+pub mod said;
 pub mod store;
 pub mod windows;
 

@@ -1,21 +1,19 @@
 //! May an answer be kept, and for how long may it be used?
 //!
 //! Pure: status, header fields and times in, a verdict out. A policy either sets its own times, or
-//! follows what the upstream says: then the words are those of RFC 9111, sections 3 and 4.2, of
-//! RFC 5861, and of RFC 9213 for what is said to gateways alone.
+//! follows what the upstream says: then the rules are those of RFC 9111, sections 3 and 4.2, and of
+//! RFC 5861.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::date::date_in;
-use super::directives::{Directives, Invalid, delta_seconds, elements};
+use super::directives::Directives;
 use super::query::QueryRules;
+use super::said::{Received, Said, said_to_all};
 use super::windows::{Grace, Windows};
-
-/// What is said to caches near the origin, and to no others (RFC 9213, section 3).
-const TARGETED: HeaderName = HeaderName::from_static("cdn-cache-control");
 
 /// Statuses that say nothing that a cache could miss: those of RFC 9110, section 15, but for the
 /// ones that answer a condition or a range.
@@ -62,21 +60,6 @@ pub enum Lifetime {
     },
 }
 
-/// An answer of the upstream.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its header fields.
-    pub headers: &'a HeaderMap,
-    /// Whether it was asked for with a credential that the gateway did not verify.
-    pub is_authorized: bool,
-    /// When it was asked for.
-    pub asked_at: SystemTime,
-    /// When it came.
-    pub now: SystemTime,
-}
-
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -88,12 +71,6 @@ pub enum Verdict {
     Personal,
     /// It is given to who waits, and not kept: the reason, as a metrics label.
     Uncacheable(&'static str),
-}
-
-/// What an answer says of its own use: to gateways if there is a field for them, else to all caches.
-struct Said {
-    directives: Directives,
-    is_targeted: bool,
 }
 
 impl Policy {
@@ -233,80 +210,11 @@ impl Policy {
     }
 }
 
-impl Received<'_> {
-    /// When the answer was made; an answer that does not say was made when it came.
-    fn date(&self) -> SystemTime {
-        date_in(self.headers, &header::DATE).unwrap_or(self.now)
-    }
-
-    /// How old it was when it came (RFC 9111, section 4.2.3).
-    fn age(&self) -> Duration {
-        let apparent = self.now.duration_since(self.date()).unwrap_or_default();
-        let delay = self.now.duration_since(self.asked_at).unwrap_or_default();
-        let told = self.headers.get(header::AGE).and_then(|age| age.to_str().ok());
-        // Of several, the first one counts; one that is no number does not (section 5.1).
-        let told = told.and_then(|age| delta_seconds(elements(age).first()?));
-        apparent.max(told.unwrap_or_default() + delay)
-    }
-}
-
-impl Said {
-    fn of(headers: &HeaderMap) -> Self {
-        match targeted(headers) {
-            Some(directives) => Self { directives, is_targeted: true },
-            None => Self { directives: said_to_all(headers), is_targeted: false },
-        }
-    }
-
-    /// How long the answer says that it is fresh (RFC 9111, section 4.2.1).
-    fn explicit(&self, headers: &HeaderMap, date: SystemTime) -> Result<Option<Duration>, Invalid> {
-        for name in ["s-maxage", "max-age"] {
-            if let Some(lifetime) = self.directives.seconds(name)? {
-                return Ok(Some(lifetime));
-            }
-        }
-        if self.is_targeted || !headers.contains_key(header::EXPIRES) {
-            return Ok(None);
-        }
-        let expires = date_in(headers, &header::EXPIRES).ok_or(Invalid)?;
-        Ok(Some(expires.duration_since(date).unwrap_or_default()))
-    }
-}
-
-fn said_to_all(headers: &HeaderMap) -> Directives {
-    Directives::of(headers, &header::CACHE_CONTROL)
-}
-
-/// What is said to gateways alone: a dictionary of structured fields. One that is empty or cannot be
-/// read is not there (RFC 9213, section 2.1).
-fn targeted(headers: &HeaderMap) -> Option<Directives> {
-    let mut lines = headers.get_all(TARGETED).iter();
-    let mut text = lines.next()?.as_bytes().to_vec();
-    for line in lines {
-        text.extend_from_slice(b", ");
-        text.extend_from_slice(line.as_bytes());
-    }
-    let read = sfv::Parser::parse_dictionary(&text).ok()?;
-    let directives = read.iter().map(|(name, member)| {
-        let argument = match member {
-            sfv::ListEntry::Item(item) => match &item.bare_item {
-                sfv::BareItem::Boolean(true) => None,
-                sfv::BareItem::Integer(number) => Some(number.to_string()),
-                sfv::BareItem::String(text) | sfv::BareItem::Token(text) => Some(text.clone()),
-                _ => Some("?".to_owned()),
-            },
-            sfv::ListEntry::InnerList(_) => Some("?".to_owned()),
-        };
-        (name.as_str(), argument)
-    });
-    Some(Directives::listed(directives)).filter(|directives| !directives.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use std::time::UNIX_EPOCH;
+    use std::time::{SystemTime, UNIX_EPOCH};
 
     use http::HeaderValue;
     use httpdate::fmt_http_date;
