@@ -105,14 +105,23 @@ pub fn judge(policy: &Policy, received: &Received<'_>) -> Verdict {
     }
 }
 
-/// The windows of a stored answer that the upstream has confirmed, by what it says now.
+/// The windows of a stored answer that the upstream has confirmed, by what it says now. An answer
+/// that says now that it is not to be kept is confirmed each time.
 #[must_use]
 pub fn confirmed(policy: &Policy, received: &Received<'_>) -> Windows {
+    let said = Said::of(received.headers);
+    let directives = match policy.lifetime {
+        Lifetime::Fixed(_) => &said_to_all(received.headers),
+        Lifetime::Upstream { .. } => &said.directives,
+    };
+    if forbidden(received.headers, directives).is_some() {
+        return Windows::closed(received.now);
+    }
     match policy.lifetime {
         Lifetime::Fixed(lifetime) => {
             Windows::open(received.now, Duration::ZERO, lifetime, policy.grace)
         }
-        Lifetime::Upstream { .. } => windows(policy, received, &Said::of(received.headers)),
+        Lifetime::Upstream { .. } => windows(policy, received, &said),
     }
 }
 

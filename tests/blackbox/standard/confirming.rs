@@ -99,6 +99,12 @@ async fn what_the_confirmation_says_replaces_what_was_kept() {
                 .confirmed("Content-Encoding: gzip")
                 .without("Content-Encoding"),
             stale("ETag stays", "").confirmed("ETag: \"a\"").with("ETag: \"a\""),
+            stale("what is not to be kept any more is confirmed each time", "")
+                .confirmed("Cache-Control: no-store")
+                .confirmed(""),
+            stale("nor is it kept for others", "")
+                .confirmed("Cache-Control: private, max-age=60")
+                .confirmed(""),
             stale("a cookie is not kept", "").confirmed("Set-Cookie: a=1").without("Set-Cookie"),
             stale("what is for one hop is not kept", "")
                 .confirmed("Connection: x-hop\nX-Hop: 1")
