@@ -110,6 +110,9 @@ pub fn confirm(
             let _was_a_field_already = updated.append_header(name.clone(), value.clone());
         }
     }
+    let is_said_to_vary = head.headers.get(header::VARY);
+    let varies_anew =
+        is_said_to_vary.is_some() && is_said_to_vary != stored.head.headers.get(header::VARY);
     if !head.headers.contains_key(header::DATE) {
         let _date_is_a_field =
             updated.insert_header(header::DATE, httpdate::fmt_http_date(now.wall));
@@ -120,8 +123,19 @@ pub fn confirm(
         told.remove(&name);
         told.extend(head.headers.get(&name).map(|value| (name, value.clone())));
     }
-    let windows = policy::confirmed(policy, &received(asked, stored.head.status, &told, now));
-    Outcome::Stored(Arc::new(stored.confirmed(updated, windows, asked.at)))
+    match policy::confirmed(policy, &received(asked, stored.head.status, &told, now)) {
+        // Which other requests it still answers is not known.
+        Some(_) if varies_anew => {
+            let windows = Windows::closed(now.wall);
+            Outcome::Stored(Arc::new(stored.confirmed(updated, windows, asked.at)))
+        }
+        Some(windows) => Outcome::Stored(Arc::new(stored.confirmed(updated, windows, asked.at))),
+        // What is kept stays as it was, and has to be confirmed again.
+        None => {
+            let windows = Windows::closed(now.wall);
+            Outcome::Personal(Arc::new(stored.confirmed(updated, windows, asked.at)))
+        }
+    }
 }
 
 fn received<'a>(
@@ -222,7 +236,7 @@ fn object(
         body: wrapped.body.clone(),
         windows: Windows::closed(now.wall),
         validators: Validators::of(&head.headers),
-        variance: Variance::of(&head.headers, asked.headers).unwrap_or_default(),
+        variance: Variance::of(&head.headers, asked.headers).unwrap_or_else(Variance::unknown),
         upstream_status: head.status,
         target: asked.target,
         asked_at: asked.at,
@@ -239,17 +253,13 @@ fn settle(
     now: Now,
 ) -> Outcome {
     match judge(policy, &received(asked, head.status, &head.headers, now)) {
-        // Whoever waits beside it has other credentials, or none.
-        Verdict::Failure | Verdict::Uncacheable(_) if asked.is_authorized => {
-            Outcome::Personal(Arc::new(object))
-        }
         Verdict::Failure => {
             // It goes to all who wait: a cookie in it would be somebody's.
             object.head.remove_header(&header::SET_COOKIE);
             Outcome::Failed(Arc::new(object))
         }
         Verdict::Personal => Outcome::Personal(Arc::new(object)),
-        _ if is_personal(head, asked) => Outcome::Personal(Arc::new(object)),
+        _ if is_personal(policy, head, asked) => Outcome::Personal(Arc::new(object)),
         Verdict::Store(windows)
             if object.body.len() <= policy.object_bytes_max
                 // A success that says inside that it is none is no answer to keep.
@@ -263,10 +273,12 @@ fn settle(
 
 /// Whether an answer concerns only the one who asked: it judges a credential, sets a cookie, says
 /// so, or depends on more of the request than can be compared.
-fn is_personal(head: &ResponseHeader, asked: Asked<'_>) -> bool {
+fn is_personal(policy: &Policy, head: &ResponseHeader, asked: Asked<'_>) -> bool {
+    // Where the upstream is followed, its verdict knows whom `private` is said to.
+    let is_private = || Directives::of(&head.headers, &header::CACHE_CONTROL).has("private");
     matches!(head.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         || head.headers.contains_key(header::SET_COOKIE)
-        || Directives::of(&head.headers, &header::CACHE_CONTROL).has("private")
+        || !policy.follows_upstream() && is_private()
         || Variance::of(&head.headers, asked.headers).is_none()
 }
 

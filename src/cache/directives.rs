@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName};
 /// What stands for any longer time (RFC 9111, section 1.2.2).
 const SECONDS_MAX: u64 = 1 << 31;
 
-/// Most directives that are looked at; a field with more says too much to be trusted.
+/// Most directives that are looked at. A field with more says too much to be trusted: it counts as
+/// `no-store`.
 const DIRECTIVES_MAX: usize = 64;
 
 /// The directives of one message, in their order.
@@ -39,7 +40,9 @@ impl Directives {
             let text = String::from_utf8_lossy(value.as_bytes());
             all.extend(elements(&text).into_iter().filter_map(Directive::read));
         }
-        all.truncate(DIRECTIVES_MAX);
+        if all.len() > DIRECTIVES_MAX {
+            all = vec![Directive { name: "no-store".to_owned(), argument: None }];
+        }
         Self(all)
     }
 
@@ -149,6 +152,8 @@ fn unquoted(argument: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use http::HeaderValue;
     use http::header::CACHE_CONTROL;
     use proptest::prelude::*;
@@ -207,6 +212,14 @@ mod tests {
         let found = directives(&[r#"ext="no-store, \" private", max-age=3"#]);
         assert!(!found.has("no-store") && !found.has("private"));
         assert_eq!(found.seconds("max-age"), Ok(Some(Duration::from_secs(3))));
+    }
+
+    #[test]
+    fn field_that_says_too_much_is_not_trusted() {
+        let mut headers = HeaderMap::new();
+        let value = format!("max-age=60{}", ", x".repeat(DIRECTIVES_MAX));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_str(&value).unwrap());
+        assert!(Directives::of(&headers, &CACHE_CONTROL).has("no-store"));
     }
 
     #[test]

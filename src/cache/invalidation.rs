@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn target(path: &str) -> TargetKey {
-        TargetKey::new("h", path, "")
+        TargetKey::new("h", path)
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Key {
 
     /// The key of one variant of this answer.
     #[must_use]
-    pub fn variant(&self, variance: &[u8; 16]) -> Self {
+    pub fn variant(&self, variance: &[u8]) -> Self {
         let mut digest = Sha256::new();
         digest.update(self.0);
         digest.update(variance);
@@ -79,18 +79,18 @@ impl Key {
     }
 }
 
-/// What a request is for, whoever asks and however it is answered: host, path and query. Of all
-/// answers to it, a change makes every one invalid.
+/// What a request is for, whoever asks, with whatever query, and however it is answered: host and path.
+/// Of all answers to it, a change makes every one invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TargetKey(Key);
 
 impl TargetKey {
     /// Digests the target; `host` is without port, in lower case.
     #[must_use]
-    pub fn new(host: &str, path: &str, query: &str) -> Self {
+    pub fn new(host: &str, path: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(b"farmgate target key 1");
-        for part in [host, path, query] {
+        for part in [host, path] {
             absorb(&mut digest, part);
         }
         Self(Key::truncate(digest))

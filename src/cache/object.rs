@@ -103,6 +103,13 @@ impl Variance {
         Some(Self { fields, digest })
     }
 
+    /// Of an answer that varies on more than can be told: no request is known to select it.
+    #[must_use]
+    pub fn unknown() -> Self {
+        // No digest of fields is zero, as far as anybody can find out.
+        Self { fields: vec![header::VARY], digest: VarianceDigest::default() }
+    }
+
     /// Whether the answer is the one that this request selects.
     #[must_use]
     pub fn selects(&self, request: &HeaderMap) -> bool {
@@ -270,6 +277,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_varies_on_all_selects_nobody() {
+        assert!(!Variance::unknown().selects(&map(&[])));
         assert_eq!(Variance::of(&map(&[("vary", "*")]), &map(&[])), None);
     }
 }

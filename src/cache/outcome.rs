@@ -39,6 +39,12 @@ impl Outcome {
     /// Whether a stale answer is better than this.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Refused(_))
+        match self {
+            Self::Failed(_) | Self::Refused(_) => true,
+            Self::Stored(object) | Self::Given(object) | Self::Personal(object) => {
+                object.upstream_status.is_server_error()
+            }
+            Self::TooLarge => false,
+        }
     }
 }

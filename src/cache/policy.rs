@@ -89,7 +89,7 @@ pub fn judge(policy: &Policy, received: &Received<'_>) -> Verdict {
     if status.is_server_error() {
         return Verdict::Failure;
     }
-    if let Some(reason) = forbidden(headers, &said_to_all(headers)) {
+    if let Some(reason) = forbidden(headers, &said_to_all(headers), false) {
         return Verdict::Uncacheable(reason);
     }
     match status {
@@ -105,69 +105,68 @@ pub fn judge(policy: &Policy, received: &Received<'_>) -> Verdict {
     }
 }
 
-/// The windows of a stored answer that the upstream has confirmed, by what it says now. An answer
-/// that says now that it is not to be kept is confirmed each time.
+/// The windows of a stored answer that the upstream has confirmed, by what it says now; `None` where
+/// it says that the answer is not to be kept any more.
 #[must_use]
-pub fn confirmed(policy: &Policy, received: &Received<'_>) -> Windows {
+pub fn confirmed(policy: &Policy, received: &Received<'_>) -> Option<Windows> {
     let said = Said::of(received.headers);
-    let directives = match policy.lifetime {
-        Lifetime::Fixed(_) => &said_to_all(received.headers),
-        Lifetime::Upstream { .. } => &said.directives,
-    };
-    if forbidden(received.headers, directives).is_some() {
-        return Windows::closed(received.now);
-    }
+    let passes_over_no_store = said.directives.has("must-understand");
     match policy.lifetime {
         Lifetime::Fixed(lifetime) => {
-            Windows::open(received.now, Duration::ZERO, lifetime, policy.grace)
+            forbidden(received.headers, &said_to_all(received.headers), false)
+                .is_none()
+                .then(|| Windows::open(received.now, Duration::ZERO, lifetime, policy.grace))
         }
-        Lifetime::Upstream { .. } => windows(policy, received, &said),
+        Lifetime::Upstream { .. } => {
+            forbidden(received.headers, &said.directives, passes_over_no_store)
+                .is_none()
+                .then(|| windows(policy, received, &said))
+        }
     }
 }
 
-/// The verdict where the upstream's word counts (RFC 9111, section 3).
+/// The verdict where the upstream's word counts (RFC 9111, section 3). What must not be kept must not
+/// serve those who wait for it either (section 4), but for failures.
 fn follow(policy: &Policy, received: &Received<'_>) -> Verdict {
     let Received { status, headers, is_authorized, now, .. } = *received;
     let said = Said::of(headers);
+    let says = |name| said.directives.has(name);
     let is_understood = UNDERSTOOD.contains(&status.as_u16());
+    let must_understand = says("must-understand");
+    let reason = forbidden(headers, &said.directives, must_understand && is_understood);
     let explicit = said.explicit(headers, received.date());
-    let may = |names: &[&str]| names.iter().any(|name| said.directives.has(name));
-    if status.is_informational() || matches!(status.as_u16(), 206 | 304) {
-        return Verdict::Uncacheable("status");
+    let is_kept_for_a_time = matches!(explicit, Ok(Some(lifetime)) if !lifetime.is_zero());
+    if status.is_server_error() && !is_kept_for_a_time {
+        let is_somebodys = is_authorized || !matches!(reason, None | Some("no_store"));
+        return if is_somebodys { Verdict::Personal } else { Verdict::Failure };
     }
-    if status.is_server_error() && matches!(explicit, Ok(None)) {
-        return Verdict::Failure;
-    }
-    let must_understand = said.directives.has("must-understand");
-    if must_understand && !is_understood {
-        return Verdict::Uncacheable("status");
-    }
-    let reason = forbidden(headers, &said.directives);
-    // Whoever understands the status may ignore the `no-store` beside it (RFC 9111, section 5.2.2.3).
-    if let Some(reason) = reason.filter(|reason| !(must_understand && *reason == "no_store")) {
-        return Verdict::Uncacheable(reason);
-    }
-    if is_authorized && !may(&["public", "must-revalidate", "s-maxage"]) {
+    let is_final = !status.is_informational() && !matches!(status.as_u16(), 206 | 304);
+    if !is_final || must_understand && !is_understood || reason.is_some() {
         return Verdict::Personal;
     }
-    let is_said = !matches!(explicit, Ok(None)) || may(&["public"]);
+    if is_authorized && !["public", "must-revalidate", "s-maxage"].into_iter().any(says) {
+        return Verdict::Personal;
+    }
+    let is_said = !matches!(explicit, Ok(None)) || says("public");
     if !is_said && !HEURISTIC.contains(&status.as_u16()) {
-        return Verdict::Uncacheable("status");
+        return Verdict::Personal;
     }
     let windows = windows(policy, received, &said);
     let is_usable = windows.fresh_until.max(windows.stale_until).max(windows.error_until) > now;
     let can_be_confirmed =
         headers.contains_key(header::ETAG) || headers.contains_key(header::LAST_MODIFIED);
-    if !is_usable && !can_be_confirmed {
-        return Verdict::Uncacheable("expired");
-    }
-    Verdict::Store(windows)
+    if is_usable || can_be_confirmed { Verdict::Store(windows) } else { Verdict::Personal }
 }
 
 /// Why a shared cache must not keep an answer (RFC 9111, sections 3 and 4.1). A cookie is somebody's,
-/// whatever else is said.
-fn forbidden(headers: &HeaderMap, directives: &Directives) -> Option<&'static str> {
-    if directives.has("no-store") {
+/// whatever else is said; whoever understands the status may pass over the `no-store` beside
+/// `must-understand` (section 5.2.2.3).
+fn forbidden(
+    headers: &HeaderMap,
+    directives: &Directives,
+    passes_over_no_store: bool,
+) -> Option<&'static str> {
+    if directives.has("no-store") && !passes_over_no_store {
         return Some("no_store");
     }
     // Some fields only, or all of it: the answer is not taken apart.
@@ -401,7 +400,7 @@ mod tests {
             assert_eq!(found, wanted, "{status} {fields:?}");
         }
         // Without a time for such answers, they are kept to be confirmed, if they can be.
-        assert_eq!(judged(&following(), 200, &[]), Verdict::Uncacheable("expired"));
+        assert_eq!(judged(&following(), 200, &[]), Verdict::Personal);
         let confirmable = judged(&following(), 200, &[("etag", "\"a\"")]);
         assert!(matches!(confirmable, Verdict::Store(windows) if windows.fresh_until <= at(NOW)));
     }
@@ -424,7 +423,15 @@ mod tests {
         assert!(!kept(299, &[("cache-control", "max-age=60, no-store, must-understand")]));
         assert!(!kept(299, &[("cache-control", "max-age=60, must-understand")]));
         for status in [500, 503] {
-            assert_eq!(judged(&following(), status, &[]), Verdict::Failure);
+            for fields in [&[][..], &[("expires", "0")], &[("cache-control", "no-store")]] {
+                assert_eq!(judged(&following(), status, fields), Verdict::Failure, "{fields:?}");
+            }
+            let somebodys = [("cache-control", "private")];
+            assert_eq!(judged(&following(), status, &somebodys), Verdict::Personal);
+        }
+        let passed_over = "must-understand, no-store, private, max-age=60";
+        for name in ["cache-control", "cdn-cache-control"] {
+            assert_eq!(judged(&following(), 200, &[(name, passed_over)]), Verdict::Personal);
         }
     }
 

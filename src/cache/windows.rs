@@ -103,7 +103,7 @@ impl Windows {
     }
 }
 
-/// A time so much later, or the last one that can be told.
+/// A time so much later; the same one where the clock does not reach so far.
 fn later(from: SystemTime, time: Duration) -> SystemTime {
     from.checked_add(time).unwrap_or(from)
 }

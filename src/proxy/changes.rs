@@ -14,6 +14,8 @@ use crate::cache::key::TargetKey;
 pub struct Change {
     /// The host of the route, without port.
     host: String,
+    /// The path as it was sent.
+    path: String,
     /// Where it was sent, as a URL.
     target: Url,
 }
@@ -30,23 +32,26 @@ impl Change {
         let authority = head.uri.authority().map(Authority::as_str).or(named).unwrap_or(host);
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let target = Url::parse(&format!("http://{authority}{target}")).ok()?;
-        Some(Self { host: host.to_owned(), target })
+        Some(Self { host: host.to_owned(), path: head.uri.path().to_owned(), target })
     }
 
     /// What becomes invalid when it is answered so; nothing where it failed.
-    pub fn targets(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> impl Iterator<Item = TargetKey> {
-        let has_changed = status.is_success() || status.is_redirection();
+    pub fn targets(&self, status: StatusCode, headers: &HeaderMap) -> Vec<TargetKey> {
+        if !status.is_success() && !status.is_redirection() {
+            return Vec::new();
+        }
         let named = [header::LOCATION, header::CONTENT_LOCATION];
         let named = named.iter().filter_map(|name| headers.get(name)?.to_str().ok());
-        let named: Vec<Url> = named.filter_map(|place| self.target.join(place).ok()).collect();
-        let own = std::iter::once(self.target.clone());
-        own.chain(named)
-            .filter(move |url| has_changed && self.is_here(url))
-            .map(|url| TargetKey::new(&self.host, url.path(), url.query().unwrap_or_default()))
+        let named = named.filter_map(|place| self.target.join(place).ok());
+        let named = named.filter(|url| self.is_here(url));
+        let named = named.map(|url| TargetKey::new(&self.host, url.path()));
+        std::iter::once(self.own()).chain(named).collect()
+    }
+
+    /// Its own target: all that becomes invalid where nobody knows how it ended.
+    #[must_use]
+    pub fn own(&self) -> TargetKey {
+        TargetKey::new(&self.host, &self.path)
     }
 
     fn is_here(&self, url: &Url) -> bool {
@@ -73,26 +78,26 @@ mod tests {
         let change = change("POST").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_static(place));
-        change.targets(status, &headers).collect()
+        change.targets(status, &headers)
     }
 
-    fn key(path: &str, query: &str) -> TargetKey {
-        TargetKey::new("a.example", path, query)
+    fn key(path: &str) -> TargetKey {
+        TargetKey::new("a.example", path)
     }
 
     #[test]
     fn what_an_answer_names_on_this_host_is_invalid_with_the_target() {
         for (place, wanted) in [
-            ("/n", Some(key("/n", ""))),
-            ("n?m=1", Some(key("/x/n", "m=1"))),
-            ("http://a.example:81/n", Some(key("/n", ""))),
-            ("http://A.example:81/n", Some(key("/n", ""))),
+            ("/n", Some(key("/n"))),
+            ("n?m=1", Some(key("/x/n"))),
+            ("http://a.example:81/n", Some(key("/n"))),
+            ("http://A.example:81/n", Some(key("/n"))),
             ("http://a.example/n", None),
             ("http://b.example:81/n", None),
             ("//b.example/n", None),
             ("http://", None),
         ] {
-            let own = std::iter::once(key("/x/y", "z=1"));
+            let own = std::iter::once(key("/x/y"));
             assert_eq!(targets(StatusCode::CREATED, place), own.chain(wanted).collect::<Vec<_>>());
         }
     }

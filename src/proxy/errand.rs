@@ -15,7 +15,7 @@ use crate::cache;
 use crate::cache::key::{Key, TargetKey};
 use crate::cache::policy::Policy;
 use crate::refusal::Refusal;
-use crate::route::Route;
+use crate::route::{Credentials, Route};
 
 /// A request whose answer may be kept.
 pub(super) struct Keeping<'a> {
@@ -49,7 +49,8 @@ impl Keeping<'_> {
             head.set_uri(target.clone());
         }
         let schemes: Vec<Scheme> = ctx.callers.iter().map(|caller| caller.scheme).collect();
-        let is_authorized = headers::make_keepable(&mut head, self.host, &schemes, &policy);
+        let passes_on = policy.follows_upstream() && self.route.credentials == Credentials::Forward;
+        let is_authorized = headers::make_keepable(&mut head, self.host, &schemes, passes_on);
         let mut dispatch = ctx.dispatch(self.route);
         if policy.shared {
             // Everybody gets this answer, so nobody in particular asks for it.
@@ -94,5 +95,5 @@ pub fn prewarm_errand(
 }
 
 fn target_of(host: &str, head: &RequestHeader) -> TargetKey {
-    TargetKey::new(host, head.uri.path(), head.uri.query().unwrap_or_default())
+    TargetKey::new(host, head.uri.path())
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use pingora::http::RequestHeader;
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
 use prometheus::IntGauge;
 
 use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
@@ -20,6 +21,7 @@ use crate::cache::key::{Key, TargetKey};
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::Policy;
+use crate::cache::windows::Freshness;
 use crate::cache::{self, Lookup};
 use crate::clock::Now;
 use crate::metrics::observe;
@@ -79,7 +81,7 @@ impl Filler {
     /// Gets the answer for a client: joins the flight that fetches it, or leads one.
     pub async fn obtain(self: &Arc<Self>, errand: &Errand) -> Obtained {
         for _ in 0..ROUNDS_MAX {
-            let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
+            let flight = self.flight_of(errand);
             let (outcome, remembered) = match self.state.flights.board(flight, now()) {
                 Boarding::Lead(lead) => return self.lead(lead, errand).await,
                 Boarding::Join(passenger) => (self.wait(passenger).await, false),
@@ -90,8 +92,9 @@ impl Filler {
                 Some(outcome) if fits(&outcome, errand) && !self.is_outdated(&outcome) => {
                     return Obtained { outcome, collapsed: !remembered, remembered };
                 }
-                // It is somebody else's, and the next flight's would be too.
+                // It is somebody else's, or for nobody who did not ask; so would the next one be.
                 Some(Outcome::Personal(_)) => break,
+                Some(Outcome::Stored(_)) if errand.policy.follows_upstream() => break,
                 _ => {}
             }
             if let Lookup::Fresh(object) = self.lookup(errand) {
@@ -153,6 +156,24 @@ impl Filler {
         Obtained { outcome, collapsed: false, remembered: false }
     }
 
+    fn has_stand_in(&self, errand: &Errand) -> bool {
+        let stored = self.state.store.select(&errand.key, &errand.head.headers);
+        stored.is_some_and(|stored| {
+            !stored.upstream_status.is_server_error()
+                && Now::read().wall < stored.windows.error_until
+        })
+    }
+
+    /// The flight that fetches this answer. A credential that nobody verified might bring another one,
+    /// so that those who have it share a flight of their own.
+    fn flight_of(&self, errand: &Errand) -> Key {
+        let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
+        match errand.head.headers.get(header::AUTHORIZATION).filter(|_| errand.is_authorized) {
+            Some(credential) => flight.variant(credential.as_bytes()),
+            None => flight,
+        }
+    }
+
     /// Whether a change came while the answer was on its way.
     fn is_outdated(&self, outcome: &Outcome) -> bool {
         match outcome {
@@ -184,6 +205,12 @@ impl Filler {
 
     async fn fly(&self, lead: Lead<Outcome>, errand: &Errand) -> Outcome {
         let outcome = match self.fetch(errand).await {
+            // What may stand in for a failure is not replaced by one.
+            Outcome::Stored(object)
+                if object.upstream_status.is_server_error() && self.has_stand_in(errand) =>
+            {
+                Outcome::Failed(object)
+            }
             Outcome::Stored(object) if !self.state.store.put(&errand.key, object.clone()) => {
                 Outcome::Given(object)
             }
@@ -220,8 +247,16 @@ impl Filler {
             .envelope
             .map_or(0, |rule| rule.body_bytes_max)
             .max(errand.policy.object_bytes_max);
-        let dispatch = errand.dispatch.clone();
-        let exchanged = self.exchange.run(head, Bytes::new(), dispatch, bytes_max).await;
+        let ask = |head| self.exchange.run(head, Bytes::new(), errand.dispatch.clone(), bytes_max);
+        let exchanged = match ask(head).await {
+            // It confirms another answer than the one that is kept (RFC 9111, section 4.3.4).
+            Ok(Exchanged::Whole(Collected { head, .. }))
+                if stored.as_ref().is_some_and(|stored| is_about_another(&head, stored)) =>
+            {
+                ask(RequestHeader::clone(&errand.head)).await
+            }
+            exchanged => exchanged,
+        };
         let outcome = settle(errand, exchanged, stored.as_deref(), began);
         let metrics = &self.state.metrics;
         observe(
@@ -275,19 +310,31 @@ fn settle(
     }
 }
 
+/// Whether a 304 has a strong tag that is not the one of the kept answer.
+fn is_about_another(head: &ResponseHeader, stored: &Object) -> bool {
+    let is_strong = |tag: &&http::HeaderValue| !tag.as_bytes().starts_with(b"W/");
+    let told = head.headers.get(header::ETAG).filter(is_strong);
+    head.status == http::StatusCode::NOT_MODIFIED
+        && told.is_some_and(|told| stored.validators.etag.as_ref() != Some(told))
+}
+
 /// Whether an outcome that another request caused answers this one.
 fn fits(outcome: &Outcome, errand: &Errand) -> bool {
     match outcome {
-        Outcome::Stored(object) => object.variance.selects(&errand.head.headers),
-        // A credential might have brought another answer, and this one is not said to be for all.
-        Outcome::Given(object) => {
-            !errand.is_authorized && object.variance.selects(&errand.head.headers)
+        // What has to be confirmed for each request is for the one who asked, unless the policy has
+        // times of its own.
+        Outcome::Stored(object) if errand.policy.follows_upstream() => {
+            let demand = cache::demand(&errand.policy, &errand.head.headers);
+            object.variance.selects(&errand.head.headers)
+                && demand.freshness(&object.windows, Now::read().wall) == Freshness::Fresh
+        }
+        Outcome::Stored(object) | Outcome::Given(object) => {
+            object.variance.selects(&errand.head.headers)
         }
         // Where each principal has answers of its own, who waits is the one it concerns.
         Outcome::Personal(object) => {
             !errand.policy.shared
                 && !errand.is_anonymous
-                && !errand.is_authorized
                 && object.variance.selects(&errand.head.headers)
         }
         // An upstream that fails in another language fails all the same.

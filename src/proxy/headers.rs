@@ -16,7 +16,6 @@ use crate::admission::Charged;
 use crate::answer::connection_names;
 use crate::auth::Scheme;
 use crate::cache::object::{Object, Validators};
-use crate::cache::policy::Policy;
 use crate::clock::Now;
 use crate::ratelimit;
 use crate::route::{Credentials, Limit};
@@ -165,17 +164,17 @@ pub(super) fn fetch_head(client: &RequestHeader, host: &str) -> Option<RequestHe
 /// cookie or a credential that nobody verified could bring an answer for one person, and the host
 /// goes without the port that the key leaves out.
 ///
-/// Where the upstream's word counts, `Authorization` goes along all the same: the answer says itself
-/// whether it may be kept (RFC 9111, section 3.5). Tells whether it does so unverified.
+/// Where the upstream's word counts, `Authorization` goes along all the same (`passes_on`): the answer
+/// says itself whether it may be kept (RFC 9111, section 3.5). Tells whether it does so unverified.
 pub(super) fn make_keepable(
     head: &mut RequestHeader,
     host: &str,
     verified: &[Scheme],
-    policy: &Policy,
+    passes_on: bool,
 ) -> bool {
     head.remove_header(&header::COOKIE);
     for (scheme, name) in &CREDENTIALS {
-        let is_passed = *name == header::AUTHORIZATION && policy.follows_upstream();
+        let is_passed = *name == header::AUTHORIZATION && passes_on;
         if !verified.contains(scheme) && !is_passed {
             head.remove_header(name);
         }

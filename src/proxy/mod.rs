@@ -78,12 +78,10 @@ impl GatewayProxy {
         match plan {
             Ok(Plan::Pinned | Plan::Stream) => return Ok(false),
             Ok(Plan::Collected(object)) => {
-                self.invalidate(ctx, &object.head);
                 respond::answer(session, ctx, &object, Now::read()).await?;
             }
             Ok(Plan::Own(body)) => respond::own(session, ctx, body, Now::read()).await?,
             Ok(Plan::Overflow(overflow)) => {
-                self.invalidate(ctx, &overflow.head);
                 respond::overflow(session, ctx, *overflow, Now::read()).await?;
             }
             Err(refused) => respond::refuse(session, ctx, &self.state, *refused).await?,
@@ -289,7 +287,7 @@ impl ProxyHttp for GatewayProxy {
 
 impl GatewayProxy {
     /// What a change made invalid is so before the one who changed it has an answer.
-    fn invalidate(&self, ctx: &Ctx, head: &ResponseHeader) {
+    pub(super) fn invalidate(&self, ctx: &Ctx, head: &ResponseHeader) {
         let Some(change) = &ctx.change else { return };
         for target in change.targets(head.status, &head.headers) {
             self.state.store.invalidate(target, Now::read().wall);

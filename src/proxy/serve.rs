@@ -147,9 +147,19 @@ impl GatewayProxy {
         let head = headers::fetch_head(session.req_header(), host).ok_or(Refusal::Internal)?;
         let bytes_max = route.envelope.map_or(0, |rule| rule.body_bytes_max);
         let exchanged = self.filler.exchange.run(head, body, ctx.dispatch(route), bytes_max).await;
-        match exchanged? {
-            Exchanged::TooLarge(overflow) => Ok(Plan::Overflow(Box::new(overflow))),
-            Exchanged::Whole(whole) => {
+        match exchanged {
+            Err(refusal) => {
+                // It may have changed something before it broke off.
+                let own = ctx.change.as_ref().map(Change::own);
+                own.into_iter().for_each(|own| self.state.store.invalidate(own, Now::read().wall));
+                Err(refusal)
+            }
+            Ok(Exchanged::TooLarge(overflow)) => {
+                self.invalidate(ctx, &overflow.head);
+                Ok(Plan::Overflow(Box::new(overflow)))
+            }
+            Ok(Exchanged::Whole(whole)) => {
+                self.invalidate(ctx, &whole.head);
                 let head = session.req_header();
                 let asked = Asked {
                     method: &head.method,

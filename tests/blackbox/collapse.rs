@@ -391,19 +391,26 @@ async fn answer_that_is_one_clients_own_is_given_to_no_other() {
     assert_eq!(cookies.len(), 5);
 }
 
-/// Where the upstream is followed, a credential that nobody verified goes along with a fetch.
+/// Where the upstream is followed, a credential that nobody verified goes along with a fetch, and so
+/// does a field in which only the service sees one.
 #[tokio::test]
-async fn answer_to_one_credential_is_given_to_no_other() {
-    for said in ["no-store", "no-cache"] {
+async fn answer_that_is_not_to_be_kept_is_given_to_the_one_who_asked() {
+    for (name, said) in [
+        ("Authorization", "no-store"),
+        ("Authorization", "no-cache"),
+        ("X-Session", "no-store"),
+        ("X-Session", "no-cache"),
+        ("X-Session", "private, max-age=60"),
+    ] {
         let policy = kept("fresh: upstream, share: everyone");
         let (origin, gw) = serve(&policy, &[KEPT]).await;
         origin.rule("/x", move |asked, _| {
-            let who = asked.header("authorization").unwrap_or("nobody");
+            let who = asked.header(name).unwrap_or("nobody");
             Answer::json(format!("{who:?}")).header("Cache-Control", said).hold()
         });
         let replies = launch(4, |number| match number {
             0 => gw.get("/x").send(),
-            _ => gw.get("/x").header("Authorization", &format!("Basic {number}")).send(),
+            _ => gw.get("/x").header(name, &format!("Basic {number}")).send(),
         });
         wait_for_waiters(&gw, 4).await;
         let mut calls = 0;
@@ -416,7 +423,7 @@ async fn answer_to_one_credential_is_given_to_no_other() {
         }
         for (number, reply) in replies.await.expect("every client has a reply").iter().enumerate() {
             let own = if number == 0 { "nobody".to_owned() } else { format!("Basic {number}") };
-            assert_eq!(reply.text(), format!("{own:?}"), "{said}");
+            assert_eq!(reply.text(), format!("{own:?}"), "{name} {said}");
         }
     }
 }

@@ -99,11 +99,29 @@ async fn what_the_confirmation_says_replaces_what_was_kept() {
                 .confirmed("Content-Encoding: gzip")
                 .without("Content-Encoding"),
             stale("ETag stays", "").confirmed("ETag: \"a\"").with("ETag: \"a\""),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn confirmation_tells_nobody_else_what_is_for_one_or_not_to_be_kept() {
+    check(
+        FOLLOWED,
+        [
             stale("what is not to be kept any more is confirmed each time", "")
                 .confirmed("Cache-Control: no-store")
                 .confirmed(""),
             stale("nor is it kept for others", "")
                 .confirmed("Cache-Control: private, max-age=60")
+                .confirmed(""),
+            stale("what it says then is for the one who asked", "")
+                .confirmed("Cache-Control: private\nX-User: 1")
+                .with("X-User: 1")
+                .confirmed("")
+                .without("X-User"),
+            stale("what varies anew is confirmed each time", "")
+                .confirmed("Vary: X-A")
                 .confirmed(""),
             stale("a cookie is not kept", "").confirmed("Set-Cookie: a=1").without("Set-Cookie"),
             stale("what is for one hop is not kept", "")

@@ -48,6 +48,20 @@ async fn stale_answers_are_served_when_the_origin_fails_as_they_say() {
             stale("for 502", ", stale-if-error=60").answers("").status(502).made(200),
             stale("for 503", ", stale-if-error=60").answers("").status(503).made(200),
             stale("for 504", ", stale-if-error=60").answers("").status(504).made(200),
+            stale("also when the failure says for how long it holds", ", stale-if-error=60")
+                .answers("Cache-Control: max-age=60")
+                .status(503)
+                .made(200)
+                .made(200),
+            stale("also when it says that it has passed", ", stale-if-error=60")
+                .answers("Cache-Control: max-age=0, must-revalidate")
+                .status(503)
+                .made(200),
+            stale("also for a credential", ", stale-if-error=60, public")
+                .answers("")
+                .status(503)
+                .asks("Authorization: Basic eDp5")
+                .made(200),
             stale("not for 404", ", stale-if-error=60").answers("").status(404).fetched(),
             stale("not with must-revalidate", ", stale-if-error=60, must-revalidate")
                 .answers("")
