@@ -1,8 +1,9 @@
 //! What do we already have, may it be served, and who is fetching it now?
 //!
-//! [`key`] names an answer, [`policy`] says whether it is kept and [`windows`] for how long, [`demand`]
-//! what a client takes of it, [`store`] holds it, [`flight`] makes sure that one fetch serves all who wait. None of them does I/O or reads a
-//! clock, and none needs a Pingora session: [`lookup`] is the whole decision.
+//! [`key`] names an answer, [`policy`] says whether it is kept and [`windows`] for how long,
+//! [`mod@demand`] what a client takes of it, [`store`] holds it, [`flight`] makes sure that one fetch
+//! serves all who wait. None of them does I/O or reads a clock, and none needs a Pingora session:
+//! [`lookup`] is the whole decision.
 
 pub mod date;
 pub mod demand;
