@@ -17,6 +17,8 @@ use super::store_error::StoreError;
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it takes until such a file is asked for again, where SQLite does not wait itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Only the owner may read what is stored of keys, and whose they are.
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
@@ -54,14 +56,33 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, FileId), Stor
         .disable_statement_logging();
     // A pool of one, because the migrator takes no single connection in a future that moves
     // between threads; then that one is taken out of it.
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-    let pool = pool.map_err(failed)?;
+    let pool = connect(options).await.map_err(failed)?;
     migrate(&pool, path).await?;
     let connection = pool.acquire().await.map_err(failed)?.detach();
     pool.close().await;
     let id =
         FileId::of(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
     Ok((connection, id))
+}
+
+/// SQLite does not wait for another process that puts an empty file into its mode at this moment, so
+/// it is asked again for as long as a statement would wait.
+async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let mut tries_left = BUSY_TIMEOUT.as_millis() / BUSY_PAUSE.as_millis();
+    loop {
+        let pool = SqlitePoolOptions::new().max_connections(1);
+        match pool.connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && tries_left > 0 => tries_left -= 1,
+            connected => return connected,
+        }
+        tokio::time::sleep(BUSY_PAUSE).await;
+    }
+}
+
+/// Whether another process holds the file (`SQLITE_BUSY`, 5 in the lowest byte of the code).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
