@@ -4,14 +4,15 @@
 //! the envelope is written, once for all who will get the answer.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use pingora::http::ResponseHeader;
 
 use crate::cache::directives::Directives;
 use crate::cache::key::TargetKey;
+use crate::cache::labels::{self, CACHE_TAG, Labels, SURROGATE_KEY};
 use crate::cache::object::{Object, Validators, Variance, strong_etag};
 use crate::cache::outcome::Outcome;
 use crate::cache::policy::{self, Policy, Verdict, judge};
@@ -48,17 +49,22 @@ const OF_THE_BODY: [HeaderName; 6] = [
     HeaderName::from_static("digest"),
 ];
 
+/// Fields that tell a cache what an answer is made of; clients are not told.
+const TAGS: [HeaderName; 2] = [SURROGATE_KEY, CACHE_TAG];
+
 /// The request that an answer belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// Its method.
     pub method: &'a Method,
+    /// The route's host, without port.
+    pub host: &'a str,
+    /// Its target as the upstream is asked for it.
+    pub uri: &'a Uri,
     /// Its header fields.
     pub headers: &'a HeaderMap,
     /// Whether it has a credential that the gateway passed on without verifying it.
     pub is_authorized: bool,
-    /// What it is for.
-    pub target: Option<TargetKey>,
     /// When it was sent.
     pub at: SystemTime,
 }
@@ -97,7 +103,9 @@ pub fn confirm(
     let mut updated = stored.head.clone();
     let named = connection_names(&head.headers);
     for name in head.headers.keys() {
-        if DROPPED.contains(name) || OF_THE_BODY.contains(name) || named.contains(name) {
+        let is_kept =
+            [&DROPPED[..], &OF_THE_BODY, &TAGS].iter().any(|fields| fields.contains(name));
+        if is_kept || named.contains(name) {
             continue;
         }
         // What selects the answer stays; and a cookie would be somebody's.
@@ -123,19 +131,26 @@ pub fn confirm(
         told.remove(&name);
         told.extend(head.headers.get(&name).map(|value| (name, value.clone())));
     }
+    let confirmed = |windows| {
+        let labels = relabelled(stored, &head.headers).unwrap_or_else(|| stored.labels.clone());
+        Arc::new(Object { labels, ..stored.confirmed(updated, windows, asked.at) })
+    };
+    let closed = Windows::closed(now.wall);
     match policy::confirmed(policy, &received(asked, stored.head.status, &told, now)) {
-        // Which other requests it still answers is not known.
-        Some(_) if varies_anew => {
-            let windows = Windows::closed(now.wall);
-            Outcome::Stored(Arc::new(stored.confirmed(updated, windows, asked.at)))
+        // Which other requests it still answers, or which purges are about it, is not known.
+        Some(_) if varies_anew || labels::tags(&head.headers).is_none() => {
+            Outcome::Stored(confirmed(closed))
         }
-        Some(windows) => Outcome::Stored(Arc::new(stored.confirmed(updated, windows, asked.at))),
+        Some(windows) => Outcome::Stored(confirmed(windows)),
         // What is kept stays as it was, and has to be confirmed again.
-        None => {
-            let windows = Windows::closed(now.wall);
-            Outcome::Personal(Arc::new(stored.confirmed(updated, windows, asked.at)))
-        }
+        None => Outcome::Personal(confirmed(closed)),
     }
+}
+
+/// The labels with the tags that a 304 gives, if it gives any.
+fn relabelled(stored: &Object, told: &HeaderMap) -> Option<Arc<Labels>> {
+    let tags = labels::tags(told).filter(|tags| !tags.is_empty())?;
+    Some(Arc::new(Labels { tags, ..Labels::clone(&stored.labels) }))
 }
 
 fn received<'a>(
@@ -217,6 +232,11 @@ fn object(
             out.remove_header(name);
         }
     }
+    if route.cache.is_some() {
+        for name in &TAGS {
+            out.remove_header(name);
+        }
+    }
     if !out.headers.contains_key(header::DATE) {
         // Whoever keeps an answer or passes it on says when it came (RFC 9110, section 6.6.1).
         out.insert_header(header::DATE, httpdate::fmt_http_date(now.wall)).ok()?;
@@ -238,10 +258,26 @@ fn object(
         validators: Validators::of(&head.headers),
         variance: Variance::of(&head.headers, asked.headers).unwrap_or_else(Variance::unknown),
         upstream_status: head.status,
-        target: asked.target,
+        target: route.cache.is_some().then(|| TargetKey::new(asked.host, asked.uri.path())),
+        labels: Arc::new(labelled(route, asked, &head.headers)),
+        usage: Arc::default(),
+        took: Duration::ZERO,
         asked_at: asked.at,
         refresh_after: now.wall,
     })
+}
+
+fn labelled(route: &Route, asked: Asked<'_>, headers: &HeaderMap) -> Labels {
+    if route.cache.is_none() {
+        return Labels::default();
+    }
+    Labels {
+        route: route.name.clone(),
+        host: asked.host.to_owned(),
+        path: asked.uri.path().to_owned(),
+        query: asked.uri.query().unwrap_or_default().to_owned(),
+        tags: labels::tags(headers).unwrap_or_default(),
+    }
 }
 
 fn settle(
@@ -263,7 +299,8 @@ fn settle(
         Verdict::Store(windows)
             if object.body.len() <= policy.object_bytes_max
                 // A success that says inside that it is none is no answer to keep.
-                && (wrapped.success || !head.status.is_success()) =>
+                && (wrapped.success || !head.status.is_success())
+                && labels::tags(&head.headers).is_some() =>
         {
             Outcome::Stored(Arc::new(Object { windows, ..object }))
         }

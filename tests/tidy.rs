@@ -25,7 +25,7 @@ const FUNCTION_LINES_MAX: usize = 60;
 const ARROWS_WITHIN_A_LAYER: [(&str, &str); 1] = [("state", "snapshot")];
 
 /// The files that may name Pingora, each with what it needs of it.
-const ADAPTERS: [(&str, &str); 19] = [
+const ADAPTERS: [(&str, &str); 20] = [
     ("src/admin.rs", "the HTTP server of the private listener"),
     ("src/answer.rs", "the head of an answer"),
     ("src/cache/object.rs", "the head of a stored answer"),
@@ -35,6 +35,7 @@ const ADAPTERS: [(&str, &str); 19] = [
     ("src/proxy/exchange.rs", "subrequests"),
     ("src/proxy/fill.rs", "the head of a fetch"),
     ("src/proxy/headers.rs", "heads in both directions"),
+    ("src/proxy/landing.rs", "the head of what came"),
     ("src/proxy/mod.rs", "the proxy's callbacks"),
     ("src/proxy/record.rs", "what a finished session says of itself"),
     ("src/proxy/last_peer.rs", "a connector inside the process"),

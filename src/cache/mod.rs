@@ -11,6 +11,7 @@ pub mod directives;
 pub mod flight;
 pub mod invalidation;
 pub mod key;
+pub mod labels;
 pub mod object;
 pub mod outcome;
 pub mod policy;

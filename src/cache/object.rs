@@ -1,5 +1,7 @@
 //! What is kept of one answer, and which requests does it answer?
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::directives::elements;
 use super::key::TargetKey;
+use super::labels::Labels;
 use super::windows::Windows;
 
 /// Bytes that an object costs beside its body and header fields.
@@ -38,10 +41,35 @@ pub struct Object {
     pub upstream_status: StatusCode,
     /// What it was asked for; a change of that makes it invalid.
     pub target: Option<TargetKey>,
+    /// What it is shown with and purged by.
+    pub labels: Arc<Labels>,
+    /// How it is used: one count for all successive copies of the answer.
+    pub usage: Arc<Usage>,
+    /// How long the upstream took to give or confirm it.
+    pub took: Duration,
     /// When it was asked for, or for its last confirmation.
     pub asked_at: SystemTime,
     /// Until here it is not refreshed again, because the last refresh brought nothing to keep.
     pub refresh_after: SystemTime,
+}
+
+/// How an answer is used.
+#[derive(Debug, Default)]
+pub struct Usage {
+    hits: AtomicU64,
+}
+
+impl Usage {
+    /// Counts one request that was answered from what is kept.
+    pub fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that were answered from what is kept.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
 }
 
 /// The upstream's validators of the body before it was wrapped.
@@ -178,7 +206,7 @@ impl Object {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        self.body.len() + fields + OVERHEAD_BYTES
+        self.body.len() + fields + self.labels.cost_bytes() + OVERHEAD_BYTES
     }
 
     /// The same object, confirmed by the upstream: new windows, and what its answer says now.

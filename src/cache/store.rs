@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -366,6 +366,9 @@ impl HandleMiss for Miss {
             variance: Variance::default(),
             upstream_status: StatusCode::OK,
             target: None,
+            labels: Arc::default(),
+            usage: Arc::default(),
+            took: Duration::ZERO,
             asked_at: self.windows.stored_at,
             refresh_after: self.windows.stored_at,
         };
@@ -376,7 +379,7 @@ impl HandleMiss for Miss {
 
 fn windows_of(meta: &CacheMeta) -> Windows {
     let after = |seconds: u32| -> SystemTime {
-        meta.fresh_until() + std::time::Duration::from_secs(u64::from(seconds))
+        meta.fresh_until() + Duration::from_secs(u64::from(seconds))
     };
     Windows {
         stored_at: meta.created(),
@@ -426,6 +429,9 @@ mod tests {
             variance: Variance::of(&answer, request).unwrap(),
             upstream_status: StatusCode::OK,
             target: None,
+            labels: Arc::default(),
+            usage: Arc::default(),
+            took: Duration::ZERO,
             asked_at: UNIX_EPOCH,
             refresh_after: UNIX_EPOCH,
         })

@@ -7,15 +7,33 @@ use pingora::http::RequestHeader;
 
 use super::ctx::Ctx;
 use super::exchange::Dispatch;
-use super::fill::Errand;
 use super::headers;
 use crate::admission::Identified;
 use crate::auth::Scheme;
 use crate::cache;
-use crate::cache::key::{Key, TargetKey};
+use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::refusal::Refusal;
 use crate::route::{Credentials, Route};
+
+/// One request for an answer that may be shared.
+#[derive(Clone)]
+pub struct Errand {
+    /// Name of the answer.
+    pub key: Key,
+    /// The policy under which it is kept.
+    pub policy: Policy,
+    /// What is sent to the upstream.
+    pub head: Arc<RequestHeader>,
+    /// Route, origin, deadline.
+    pub dispatch: Dispatch,
+    /// The route's host, without port.
+    pub host: Arc<str>,
+    /// Whether nobody in particular asks.
+    pub is_anonymous: bool,
+    /// Whether the head has a credential that the gateway did not verify.
+    pub is_authorized: bool,
+}
 
 /// A request whose answer may be kept.
 pub(super) struct Keeping<'a> {
@@ -57,8 +75,8 @@ impl Keeping<'_> {
             dispatch.callers = Arc::default();
         }
         let is_anonymous = schemes.first() == Some(&Scheme::Anonymous);
-        let (target, head) = (target_of(self.host, &head), Arc::new(head));
-        Ok(Errand { key, policy, head, dispatch, target, is_anonymous, is_authorized })
+        let (host, head) = (self.host.into(), Arc::new(head));
+        Ok(Errand { key, policy, head, dispatch, host, is_anonymous, is_authorized })
     }
 }
 
@@ -88,12 +106,7 @@ pub fn prewarm_errand(
     }
     let identity = crate::auth::Principal::anonymous().identity_key();
     let key = dispatch.route.cache_key(policy, host, &head.uri, &identity);
-    let target = target_of(host, &head);
-    let (policy, head) = (policy.clone(), Arc::new(head));
+    let (policy, host, head) = (policy.clone(), host.into(), Arc::new(head));
     let (is_anonymous, is_authorized) = (true, false);
-    Some(Errand { key, policy, head, dispatch, target, is_anonymous, is_authorized })
-}
-
-fn target_of(host: &str, head: &RequestHeader) -> TargetKey {
-    TargetKey::new(host, head.uri.path())
+    Some(Errand { key, policy, head, dispatch, host, is_anonymous, is_authorized })
 }

@@ -10,18 +10,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use prometheus::IntGauge;
 
+use super::errand::Errand;
 use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
 use super::headers;
-use crate::answer::{self, Asked};
+use super::landing::{fits, is_about_another, is_worth_remembering, settle};
 use crate::cache::flight::{Boarding, Lead, Passenger};
-use crate::cache::key::{Key, TargetKey};
-use crate::cache::object::Object;
+use crate::cache::key::Key;
 use crate::cache::outcome::Outcome;
-use crate::cache::policy::Policy;
-use crate::cache::windows::Freshness;
 use crate::cache::{self, Lookup};
 use crate::clock::Now;
 use crate::metrics::observe;
@@ -31,34 +29,12 @@ use crate::state::State;
 /// How often a request looks for an answer of its own after another's did not fit it.
 const ROUNDS_MAX: usize = 3;
 
-/// Largest body of a failure that is remembered for others.
-const REMEMBERED_BODY_BYTES_MAX: usize = 4 * 1024;
-
 /// Fetches answers.
 pub struct Filler {
     state: Arc<State>,
     /// Puts requests to upstreams.
     pub exchange: Exchange,
     refreshes: AtomicUsize,
-}
-
-/// One request for an answer that may be shared.
-#[derive(Clone)]
-pub struct Errand {
-    /// Name of the answer.
-    pub key: Key,
-    /// The policy under which it is kept.
-    pub policy: Policy,
-    /// What is sent to the upstream.
-    pub head: Arc<RequestHeader>,
-    /// Route, origin, deadline.
-    pub dispatch: Dispatch,
-    /// What is asked for.
-    pub target: TargetKey,
-    /// Whether nobody in particular asks.
-    pub is_anonymous: bool,
-    /// Whether the head has a credential that the gateway did not verify.
-    pub is_authorized: bool,
 }
 
 /// An outcome, and whose work it was.
@@ -270,75 +246,6 @@ impl Filler {
         let Dispatch { route, origin, .. } = &errand.dispatch;
         let labels = [route.name.as_str(), origin.as_str(), outcome.as_str()];
         self.state.metrics.cache.fills.with_label_values(&labels).inc();
-    }
-}
-
-/// Failures are remembered, unless the body alone would make that dear.
-fn is_worth_remembering(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Failed(object) => object.body.len() <= REMEMBERED_BODY_BYTES_MAX,
-        Outcome::Refused(_) | Outcome::TooLarge => true,
-        Outcome::Stored(_) | Outcome::Given(_) | Outcome::Personal(_) => false,
-    }
-}
-
-fn settle(
-    errand: &Errand,
-    exchanged: Result<Exchanged, Refusal>,
-    stored: Option<&Object>,
-    began: Now,
-) -> Outcome {
-    let now = Now::read();
-    let asked = Asked {
-        method: &http::Method::GET,
-        headers: &errand.head.headers,
-        is_authorized: errand.is_authorized,
-        target: Some(errand.target),
-        at: began.wall,
-    };
-    match (exchanged, stored) {
-        (Ok(Exchanged::Whole(collected)), Some(stored))
-            if collected.head.status == http::StatusCode::NOT_MODIFIED =>
-        {
-            answer::confirm(&errand.policy, asked, stored, &collected.head, now)
-        }
-        (Ok(Exchanged::Whole(Collected { head, body })), _) => {
-            answer::shape(&errand.dispatch.route, asked, &head, &body, now)
-        }
-        (Ok(Exchanged::TooLarge(_)), _) => Outcome::TooLarge,
-        (Err(refusal), _) => Outcome::Refused(refusal),
-    }
-}
-
-/// Whether a 304 has a strong tag that is not the one of the kept answer.
-fn is_about_another(head: &ResponseHeader, stored: &Object) -> bool {
-    let is_strong = |tag: &&http::HeaderValue| !tag.as_bytes().starts_with(b"W/");
-    let told = head.headers.get(header::ETAG).filter(is_strong);
-    head.status == http::StatusCode::NOT_MODIFIED
-        && told.is_some_and(|told| stored.validators.etag.as_ref() != Some(told))
-}
-
-/// Whether an outcome that another request caused answers this one.
-fn fits(outcome: &Outcome, errand: &Errand) -> bool {
-    match outcome {
-        // What has to be confirmed for each request is for the one who asked, unless the policy has
-        // times of its own.
-        Outcome::Stored(object) if errand.policy.follows_upstream() => {
-            let demand = cache::demand(&errand.policy, &errand.head.headers);
-            object.variance.selects(&errand.head.headers)
-                && demand.freshness(&object.windows, Now::read().wall) == Freshness::Fresh
-        }
-        Outcome::Stored(object) | Outcome::Given(object) => {
-            object.variance.selects(&errand.head.headers)
-        }
-        // Where each principal has answers of its own, who waits is the one it concerns.
-        Outcome::Personal(object) => {
-            !errand.policy.shared
-                && !errand.is_anonymous
-                && object.variance.selects(&errand.head.headers)
-        }
-        // An upstream that fails in another language fails all the same.
-        Outcome::Failed(_) | Outcome::Refused(_) | Outcome::TooLarge => true,
     }
 }
 

@@ -20,6 +20,7 @@ mod errand;
 pub mod exchange;
 pub mod fill;
 mod headers;
+mod landing;
 mod last_peer;
 mod record;
 mod request_id;

@@ -14,9 +14,9 @@ use pingora_proxy::Session;
 use super::GatewayProxy;
 use super::changes::Change;
 use super::ctx::{CacheResult, Ctx};
-use super::errand::{Keeping, Wanted, wanted};
+use super::errand::{Errand, Keeping, Wanted, wanted};
 use super::exchange::{Exchanged, Origin, Overflow};
-use super::fill::{Errand, Obtained};
+use super::fill::Obtained;
 use super::headers;
 use crate::admission::{self, Admission, Arrival, Identified, Located, Refused};
 use crate::answer::{self, Asked};
@@ -163,9 +163,10 @@ impl GatewayProxy {
                 let head = session.req_header();
                 let asked = Asked {
                     method: &head.method,
+                    host,
+                    uri: &head.uri,
                     headers: &head.headers,
                     is_authorized: false,
-                    target: None,
                     at: ctx.started.wall,
                 };
                 match answer::shape(route, asked, &whole.head, &whole.body, Now::read()) {
@@ -282,6 +283,9 @@ impl GatewayProxy {
 }
 
 fn pin(ctx: &mut Ctx, object: Arc<Object>, result: CacheResult) -> Plan {
+    if result.is_from_memory() {
+        object.usage.hit();
+    }
     ctx.pinned = Some(object);
     ctx.cache = result;
     Plan::Pinned

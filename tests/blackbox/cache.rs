@@ -461,6 +461,20 @@ async fn answer_beyond_its_windows_is_confirmed_for_the_client_that_waits() {
 }
 
 #[tokio::test]
+async fn what_an_answer_is_made_of_is_told_to_the_cache_alone() {
+    let (origin, gw) = keeping().await;
+    let answer = || Answer::json("1").header("etag", "\"v1\"");
+    origin.on("/x", answer().header("surrogate-key", "a b").header("cache-tag", "c, d"));
+    for _ in 0..2 {
+        let reply = gw.get("/x").send().await;
+        assert_eq!((reply.header("surrogate-key"), reply.header("cache-tag")), (None, None));
+    }
+    assert_eq!(origin.calls("/x"), 1);
+    let many: Vec<String> = (0..129).map(|tag| tag.to_string()).collect();
+    assert_eq!(calls_of_two(answer().header("surrogate-key", &many.join(" "))).await, 2);
+}
+
+#[tokio::test]
 async fn tag_of_the_upstream_is_not_passed_off_as_that_of_the_envelope() {
     let route = "{name: kept, path_prefix: /, pool: service, auth: {anonymous: true}, cache: kept, \
                  envelope: true}";
