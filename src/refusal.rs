@@ -76,6 +76,11 @@ pub enum Refusal {
         /// How long until it is worth trying again.
         retry_after: Duration,
     },
+    /// The calls that the upstream may take are used up.
+    BudgetSpent {
+        /// How long until there is room for one.
+        retry_after: Duration,
+    },
     /// What must be asked before the request may go on cannot be: a shared state, a database, an
     /// issuer's keys.
     StateUnavailable {
@@ -92,7 +97,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every stable code, for the metrics' closed label set and the README's table.
-    pub const CODES: [&'static str; 23] = [
+    pub const CODES: [&'static str; 24] = [
         "bad_request",
         "credential_missing",
         "credential_malformed",
@@ -112,6 +117,7 @@ impl Refusal {
         "upstream_broken",
         "upstream_unavailable",
         "overloaded",
+        "budget_spent",
         "state_unavailable",
         "upstream_timeout",
         "not_cached",
@@ -143,6 +149,7 @@ impl Refusal {
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::Overloaded { .. } => "overloaded",
+            Self::BudgetSpent { .. } => "budget_spent",
             Self::StateUnavailable { .. } => "state_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::NotCached => "not_cached",
@@ -172,9 +179,10 @@ impl Refusal {
             | Self::AddressLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UpstreamInvalid | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::UpstreamUnavailable | Self::Overloaded { .. } | Self::StateUnavailable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::UpstreamUnavailable
+            | Self::Overloaded { .. }
+            | Self::BudgetSpent { .. }
+            | Self::StateUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             // RFC 9111, section 5.2.1.7.
             Self::UpstreamTimeout | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -217,6 +225,7 @@ impl Refusal {
             Self::UpstreamBroken => "Upstream answer was incomplete".into(),
             Self::UpstreamUnavailable => "Upstream service unavailable".into(),
             Self::Overloaded { .. } => "Service is overloaded, try again later".into(),
+            Self::BudgetSpent { .. } => "The upstream's calls are used up, try again later".into(),
             Self::StateUnavailable { .. } => "Service unavailable, try again later".into(),
             Self::UpstreamTimeout => "Upstream service timed out".into(),
             Self::NotCached => "Nothing that is stored answers this request".into(),
@@ -232,6 +241,7 @@ impl Refusal {
             | Self::QuotaExceeded { retry_after }
             | Self::AddressLimited { retry_after }
             | Self::Overloaded { retry_after }
+            | Self::BudgetSpent { retry_after }
             | Self::StateUnavailable { retry_after } => Some(*retry_after),
             _ => None,
         }

@@ -23,8 +23,10 @@ use crate::admin::Admin;
 use crate::clock::Now;
 use crate::config::ConfigFault;
 use crate::proxy::GatewayProxy;
+use crate::proxy::ahead::Ahead;
 use crate::proxy::edge::Edge;
 use crate::proxy::fill::Filler;
+use crate::proxy::refresh::Refresher;
 use crate::reload::{self, Reloader};
 use crate::snapshot::{Listener, Live, Snapshot};
 use crate::state::{Outliving, State, StateError};
@@ -98,7 +100,10 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     server.bootstrap();
 
     let filler = Arc::new(Filler::new(state.clone()));
-    let gateway = GatewayProxy::new(live.clone(), state.clone(), filler.clone());
+    let refresher = Arc::new(Refresher::new(state.clone(), filler.clone()));
+    let ahead = Arc::new(Ahead::new(live.clone(), state.clone(), refresher.clone()));
+    let gateway =
+        GatewayProxy::new(live.clone(), state.clone(), filler.clone(), refresher, ahead.clone());
     let mut proxy = http_proxy(&server.configuration, gateway);
     proxy.server_options = Some(http_options(&first));
     proxy.h2_options = Some(h2_options());
@@ -132,7 +137,7 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
     server.add_service(keeper);
 
     let warmer = Warmer::new(live, filler);
-    let lifecycle = Lifecycle::new(state, reloader, warmer, &first.restart);
+    let lifecycle = Lifecycle::new(state, reloader, warmer, ahead, &first.restart);
     let mut lifecycle = background_service("lifecycle", lifecycle);
     lifecycle.threads = Some(1);
     server.add_service(lifecycle);

@@ -97,6 +97,12 @@ impl TargetKey {
     }
 }
 
+impl From<TargetKey> for Key {
+    fn from(TargetKey(key): TargetKey) -> Self {
+        key
+    }
+}
+
 impl fmt::Debug for TargetKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -5,6 +5,7 @@
 //! serves all who wait. None of them does I/O or reads a clock, and none needs a Pingora session:
 //! [`lookup`] is the whole decision.
 
+pub mod ahead;
 pub mod date;
 pub mod demand;
 pub mod directives;
@@ -16,6 +17,7 @@ pub mod object;
 pub mod outcome;
 pub mod policy;
 pub mod query;
+pub mod queue;
 pub mod said;
 pub mod store;
 pub mod windows;

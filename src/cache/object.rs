@@ -1,7 +1,7 @@
 //! What is kept of one answer, and which requests does it answer?
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -57,6 +57,7 @@ pub struct Object {
 #[derive(Debug, Default)]
 pub struct Usage {
     hits: AtomicU64,
+    planned: AtomicBool,
 }
 
 impl Usage {
@@ -69,6 +70,17 @@ impl Usage {
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Claims the plan to fetch the answer ahead; there is one at a time.
+    #[must_use]
+    pub fn claim_plan(&self) -> bool {
+        !self.planned.load(Ordering::Relaxed) && !self.planned.swap(true, Ordering::AcqRel)
+    }
+
+    /// Gives the plan up: the next hit may make another.
+    pub fn drop_plan(&self) {
+        self.planned.store(false, Ordering::Release);
     }
 }
 

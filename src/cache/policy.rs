@@ -37,6 +37,8 @@ pub struct Policy {
     pub error_for: Duration,
     /// Whether all principals share one answer.
     pub shared: bool,
+    /// Whether answers that are asked for much are fetched anew before they turn stale.
+    pub refresh_ahead: bool,
     /// Whether a client may say in `Cache-Control` what it takes.
     pub obeys_clients: bool,
     /// Which queries ask for the same.
@@ -242,6 +244,7 @@ mod tests {
             grace: Grace { while_revalidate: 30 * second, if_error: 600 * second },
             error_for: 2 * second,
             shared: true,
+            refresh_ahead: false,
             obeys_clients: true,
             query: Arc::default(),
             object_bytes_max: 1 << 20,

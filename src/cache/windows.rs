@@ -5,6 +5,9 @@
 
 use std::time::{Duration, SystemTime};
 
+/// Longest stretch: beyond it only the time counts for which an answer may be stale.
+const STRETCH_MAX: f64 = 1_000.0;
+
 /// From when until when a stored answer may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
@@ -45,6 +48,24 @@ pub struct Grace {
 }
 
 impl Windows {
+    /// Whether less than half of its time is left.
+    #[must_use]
+    pub fn is_near_its_end(&self, now: SystemTime) -> bool {
+        let fresh = self.fresh_until.duration_since(self.stored_at).unwrap_or_default();
+        now + fresh / 2 >= self.fresh_until
+    }
+
+    /// Whether it may be served to save calls, while answers last `stretch` times as long: only as far
+    /// as it might be served were the upstream to fail.
+    #[must_use]
+    pub fn is_stretched(&self, stretch: f64, now: SystemTime) -> bool {
+        let fresh = self.fresh_until.duration_since(self.stored_at).unwrap_or_default();
+        let beyond = fresh.mul_f64((stretch - 1.0).clamp(0.0, STRETCH_MAX));
+        self.may_be_stale
+            && now < self.fresh_until + beyond
+            && now < self.stale_until.max(self.error_until)
+    }
+
     /// The windows of an answer that came at `now` and is as old as `age` already.
     #[must_use]
     pub fn open(now: SystemTime, age: Duration, lifetime: Duration, grace: Grace) -> Self {

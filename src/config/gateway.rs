@@ -139,8 +139,6 @@ pub struct CacheConfig {
     pub memory: ByteSize,
     /// Largest object that is kept.
     pub object_bytes_max: ByteSize,
-    /// Most refreshes that run at once.
-    pub refreshes_max: usize,
     /// Policies by name, for routes to refer to.
     pub policies: BTreeMap<String, CachePolicyConfig>,
 }
@@ -150,7 +148,6 @@ impl Default for CacheConfig {
         Self {
             memory: ByteSize::from(64 * 1024 * 1024),
             object_bytes_max: ByteSize::from(4 * 1024 * 1024),
-            refreshes_max: 16,
             policies: BTreeMap::new(),
         }
     }
@@ -179,6 +176,10 @@ pub struct CachePolicyConfig {
     /// How long a failure is remembered, so that a failing upstream is not asked by every client;
     /// without it one second, and with `fresh: upstream` no time at all.
     pub error_for: Option<Period>,
+    /// Whether answers that are asked for much are fetched anew before they turn stale; only where
+    /// everyone shares them.
+    #[serde(default)]
+    pub refresh_ahead: bool,
     /// Who may share an answer.
     #[serde(default)]
     pub share: ShareConfig,

@@ -29,6 +29,26 @@ pub struct PoolConfig {
     /// How long a peer that could not be reached is passed over.
     #[serde(default = "default_eject_for")]
     pub eject_for: Period,
+    /// How many calls it may take, where it counts them.
+    pub budget: Option<BudgetConfig>,
+    /// Most background refreshes at once.
+    #[serde(default = "default_refreshes_max")]
+    pub refreshes_max: usize,
+    /// Most refreshes that wait for their turn.
+    #[serde(default = "default_refresh_queue_max")]
+    pub refresh_queue_max: usize,
+}
+
+/// How many calls a pool may take, at least one of these.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// In any minute.
+    pub minute: Option<u32>,
+    /// In any hour.
+    pub hour: Option<u32>,
+    /// In any 24 hours.
+    pub day: Option<u32>,
 }
 
 /// One server of a pool.
@@ -68,6 +88,14 @@ fn default_in_flight_max() -> usize {
 
 fn default_eject_for() -> Period {
     Period::from(Duration::from_secs(5))
+}
+
+fn default_refreshes_max() -> usize {
+    16
+}
+
+fn default_refresh_queue_max() -> usize {
+    1024
 }
 
 fn default_weight() -> u32 {

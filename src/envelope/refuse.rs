@@ -114,6 +114,7 @@ fn in_integer_form(refusal: &Refusal, message: &str) -> (Option<&'static str>, C
         | Refusal::UpstreamBroken
         | Refusal::UpstreamUnavailable
         | Refusal::Overloaded { .. }
+        | Refusal::BudgetSpent { .. }
         | Refusal::StateUnavailable { .. }
         | Refusal::UpstreamTimeout
         | Refusal::NotCached => return (Some("null"), "null".into()),
@@ -189,6 +190,7 @@ mod tests {
             Refusal::UpstreamBroken,
             Refusal::UpstreamUnavailable,
             Refusal::Overloaded { retry_after: MINUTE },
+            Refusal::BudgetSpent { retry_after: MINUTE },
             Refusal::UpstreamTimeout,
             Refusal::NotCached,
             Refusal::Internal,

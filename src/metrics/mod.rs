@@ -5,6 +5,7 @@
 
 mod auth;
 mod memory;
+mod refresh;
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -13,6 +14,7 @@ use prometheus::{
 
 pub use auth::AuthMetrics;
 pub use memory::{DEGRADED_USES, MemoryMetrics, SHARED_USES};
+pub use refresh::RefreshMetrics;
 
 use crate::refusal::Refusal;
 
@@ -23,13 +25,14 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 47] = [
+pub const NAMES: [&str; 55] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
     "farmgate_cache_evictions_total",
     "farmgate_cache_lookups_total",
     "farmgate_cache_objects",
+    "farmgate_cache_runway_seconds",
     "farmgate_config_generation",
     "farmgate_config_last_reload_success",
     "farmgate_config_reloads_total",
@@ -54,7 +57,10 @@ pub const NAMES: [&str; 47] = [
     "farmgate_quota_windows",
     "farmgate_ready",
     "farmgate_refreshes_in_flight",
+    "farmgate_refreshes_paused",
     "farmgate_refreshes_skipped_total",
+    "farmgate_refreshes_unplanned_total",
+    "farmgate_refreshes_waiting",
     "farmgate_refusals_total",
     "farmgate_request_duration_seconds",
     "farmgate_requests_in_flight",
@@ -68,6 +74,10 @@ pub const NAMES: [&str; 47] = [
     "farmgate_tokens_issued_total",
     "farmgate_tokens_remembered",
     "farmgate_upstream_attempts_total",
+    "farmgate_upstream_budget",
+    "farmgate_upstream_budget_left",
+    "farmgate_upstream_budget_refusals_total",
+    "farmgate_upstream_call_write_failures_total",
     "farmgate_upstream_duration_seconds",
     "farmgate_upstream_in_flight",
     "farmgate_upstream_peer_up",
@@ -93,6 +103,8 @@ pub struct Metrics {
     pub ready: IntGauge,
     /// The cache and what fills it.
     pub cache: CacheMetrics,
+    /// What brings stored answers up to date.
+    pub refresh: RefreshMetrics,
     /// The pools.
     pub upstream: UpstreamMetrics,
     /// The configuration.
@@ -118,10 +130,8 @@ pub struct CacheMetrics {
     pub fill_seconds: HistogramVec,
     /// Clients that wait for a fetch, their own or another's.
     pub fill_waiters: IntGauge,
-    /// Background refreshes that run now.
-    pub refreshes_in_flight: IntGauge,
-    /// Refreshes that were put off because too many ran.
-    pub refreshes_skipped: IntCounter,
+    /// Seconds until the last usable copy of a route has expired, by route.
+    pub runway_seconds: IntGaugeVec,
     /// When a route's pre-warming last fetched all its targets, in Unix seconds.
     pub prewarm_last_success: IntGaugeVec,
 }
@@ -137,6 +147,14 @@ pub struct UpstreamMetrics {
     pub in_flight: IntGaugeVec,
     /// Whether a peer is taken (1) or passed over (0).
     pub peer_up: IntGaugeVec,
+    /// Calls that a pool may take in a window, by pool and window.
+    pub budget: IntGaugeVec,
+    /// Calls that are left of it.
+    pub budget_left: IntGaugeVec,
+    /// Calls that were not made because the budget was spent, by pool and origin.
+    pub budget_refusals: IntCounterVec,
+    /// Calls that could not be written down.
+    pub call_write_failures: IntCounter,
 }
 
 /// Series of the configuration.
@@ -182,6 +200,7 @@ impl Metrics {
             auth: AuthMetrics::new(&series)?,
             memory: MemoryMetrics::new(&series)?,
             cache: CacheMetrics::new(&series)?,
+            refresh: RefreshMetrics::new(&series)?,
             upstream: UpstreamMetrics::new(&series)?,
             config: ConfigMetrics::new(&series)?,
             registry: registry.clone(),
@@ -205,10 +224,8 @@ impl CacheMetrics {
         let help = "When all pre-warm targets of a route were last fetched.";
         let name = "prewarm_last_success_timestamp_seconds";
         let prewarm_last_success = series.gauges(name, help, &["route"])?;
-        let help = "Refreshes put off because too many ran.";
-        let refreshes_skipped = series.counter("refreshes_skipped_total", help)?;
-        let help = "Background refreshes that run now.";
-        let refreshes_in_flight = series.gauge("refreshes_in_flight", help)?;
+        let help = "Seconds until the last usable copy of a route expires.";
+        let runway_seconds = series.gauges("cache_runway_seconds", help, &["route"])?;
         let help = "Seconds that a fetch for the cache took.";
         let fill_seconds = series.histograms("fill_duration_seconds", help, &["route"])?;
         let (help, by) = ("Fetches that fill the cache.", ["route", "origin", "result"]);
@@ -226,8 +243,7 @@ impl CacheMetrics {
             fills,
             fill_seconds,
             fill_waiters: series.gauge("fill_waiters", "Clients that wait for a fetch.")?,
-            refreshes_in_flight,
-            refreshes_skipped,
+            runway_seconds,
             prewarm_last_success,
         })
     }
@@ -243,7 +259,25 @@ impl UpstreamMetrics {
         let in_flight = series.gauges("upstream_in_flight", help, &["pool"])?;
         let help = "Whether a peer is taken (1) or passed over (0).";
         let peer_up = series.gauges("upstream_peer_up", help, &["pool", "peer"])?;
-        Ok(Self { attempts, seconds, in_flight, peer_up })
+        let help = "Calls that a pool may take in a window.";
+        let budget = series.gauges("upstream_budget", help, &["pool", "window"])?;
+        let help = "Calls left of a pool's budget.";
+        let budget_left = series.gauges("upstream_budget_left", help, &["pool", "window"])?;
+        let help = "Calls not made because a pool's budget was spent.";
+        let budget_refusals =
+            series.counters("upstream_budget_refusals_total", help, &["pool", "origin"])?;
+        let help = "Calls that could not be written down.";
+        let call_write_failures = series.counter("upstream_call_write_failures_total", help)?;
+        Ok(Self {
+            attempts,
+            seconds,
+            in_flight,
+            peer_up,
+            budget,
+            budget_left,
+            budget_refusals,
+            call_write_failures,
+        })
     }
 }
 
@@ -328,6 +362,13 @@ mod tests {
         metrics.upstream.seconds.with_label_values(&["p"]).observe(0.1);
         metrics.upstream.in_flight.with_label_values(&["p"]).set(1);
         metrics.upstream.peer_up.with_label_values(&["p", "a"]).set(1);
+        metrics.upstream.budget.with_label_values(&["p", "day"]).set(1);
+        metrics.upstream.budget_left.with_label_values(&["p", "day"]).set(1);
+        metrics.upstream.budget_refusals.with_label_values(&["p", "client"]).inc();
+        metrics.refresh.waiting.with_label_values(&["p"]).set(1);
+        metrics.refresh.paused.with_label_values(&["p"]).set(1);
+        metrics.refresh.skipped.with_label_values(&["p"]).inc();
+        metrics.cache.runway_seconds.with_label_values(&["r"]).set(1);
         metrics.config.reloads.with_label_values(&["success"]).inc();
         let families = metrics.registry.gather();
         let names: Vec<&str> = families.iter().map(prometheus::proto::MetricFamily::name).collect();

@@ -81,6 +81,8 @@ pub struct Attempts {
     pub began: Option<Instant>,
     /// Counts the request in flight at the pool.
     pub in_flight: Option<upstream::InFlight>,
+    /// Whether the next attempt is counted with the pool's budget already.
+    pub is_paid: bool,
     /// Why no further peer is tried: the last peer says so to the client.
     pub given_up: Option<Refusal>,
 }
@@ -95,6 +97,8 @@ pub enum CacheResult {
     Hit,
     /// Served stale while it is refreshed.
     Stale,
+    /// Served stale, and not refreshed, because the upstream may take few more calls.
+    Stretched,
     /// Served stale because the upstream failed.
     StaleOnError,
     /// Fetched.
@@ -109,7 +113,7 @@ impl CacheResult {
     /// Whether the answer was there before the request.
     #[must_use]
     pub fn is_from_memory(self) -> bool {
-        matches!(self, Self::Hit | Self::Stale | Self::StaleOnError)
+        matches!(self, Self::Hit | Self::Stale | Self::Stretched | Self::StaleOnError)
     }
 
     /// The word in logs and metrics.
@@ -119,6 +123,7 @@ impl CacheResult {
             Self::None => "none",
             Self::Hit => "hit",
             Self::Stale => "stale",
+            Self::Stretched => "stretched",
             Self::StaleOnError => "stale_on_error",
             Self::Miss => "miss",
             Self::Collapsed => "collapsed",

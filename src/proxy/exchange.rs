@@ -36,6 +36,8 @@ pub enum Origin {
     Client,
     /// A stored answer turned stale.
     Revalidation,
+    /// A stored answer that is asked for much will turn stale.
+    Ahead,
     /// The schedule wants it before anyone asks.
     Prewarm,
 }
@@ -47,6 +49,7 @@ impl Origin {
         match self {
             Self::Client => "client",
             Self::Revalidation => "revalidation",
+            Self::Ahead => "ahead",
             Self::Prewarm => "prewarm",
         }
     }

@@ -5,7 +5,6 @@
 //! waits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use pingora::http::RequestHeader;
 use prometheus::IntGauge;
 
 use super::errand::Errand;
-use super::exchange::{Collected, Dispatch, Exchange, Exchanged};
+use super::exchange::{Collected, Dispatch, Exchange, Exchanged, Origin};
 use super::headers;
 use super::landing::{fits, is_about_another, is_worth_remembering, settle};
 use crate::cache::flight::{Boarding, Lead, Passenger};
@@ -34,7 +33,6 @@ pub struct Filler {
     state: Arc<State>,
     /// Puts requests to upstreams.
     pub exchange: Exchange,
-    refreshes: AtomicUsize,
 }
 
 /// An outcome, and whose work it was.
@@ -51,7 +49,7 @@ impl Filler {
     /// A filler that is given its proxy later, through [`Exchange::attach`].
     #[must_use]
     pub fn new(state: Arc<State>) -> Self {
-        Self { state, exchange: Exchange::default(), refreshes: AtomicUsize::new(0) }
+        Self { state, exchange: Exchange::default() }
     }
 
     /// Gets the answer for a client: joins the flight that fetches it, or leads one.
@@ -83,25 +81,27 @@ impl Filler {
         Obtained { outcome, collapsed: false, remembered: false }
     }
 
-    /// Refreshes a stored answer in the background, unless that is under way, failed a moment ago,
-    /// or `refreshes_max` others are under way.
-    pub fn refresh(self: &Arc<Self>, errand: Errand, refreshes_max: usize) {
-        let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
-        let Boarding::Lead(lead) = self.state.flights.board(flight, now()) else { return };
-        // Another refresh may have ended between the look-up that called for this one and now.
-        match self.lookup(&errand) {
-            Lookup::Stale(object) if object.refresh_after <= Now::read().wall => {}
-            _ => return,
-        }
-        let Some(slot) = Slot::take(self, refreshes_max) else {
-            self.state.metrics.cache.refreshes_skipped.inc();
-            return;
+    /// Fetches a stored answer anew for nobody in particular, and says how that ended; nothing, if it
+    /// is being fetched, or needs no fetch any more.
+    pub async fn refresh(self: &Arc<Self>, errand: &Errand) -> Option<Outcome> {
+        let Boarding::Lead(lead) = self.state.flights.board(self.flight_of(errand), now()) else {
+            return None;
         };
-        let filler = self.clone();
-        tokio::spawn(async move {
-            let _slot = slot;
-            filler.fly(lead, &errand).await;
-        });
+        // Another refresh may have ended since this one was called for.
+        if !self.is_due(errand) {
+            return None;
+        }
+        Some(self.fly(lead, errand).await)
+    }
+
+    fn is_due(&self, errand: &Errand) -> bool {
+        match (errand.dispatch.origin, self.lookup(errand)) {
+            (Origin::Ahead, Lookup::Fresh(object)) => {
+                object.windows.is_near_its_end(Now::read().wall)
+            }
+            (_, Lookup::Stale(object)) => object.refresh_after <= Now::read().wall,
+            _ => false,
+        }
     }
 
     /// Fetches an answer on schedule and says how that ended; waits if it is being fetched.
@@ -142,7 +142,7 @@ impl Filler {
 
     /// The flight that fetches this answer. A credential that nobody verified might bring another one,
     /// so that those who have it share a flight of their own.
-    fn flight_of(&self, errand: &Errand) -> Key {
+    pub(super) fn flight_of(&self, errand: &Errand) -> Key {
         let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
         match errand.head.headers.get(header::AUTHORIZATION).filter(|_| errand.is_authorized) {
             Some(credential) => flight.variant(credential.as_bytes()),
@@ -264,29 +264,6 @@ impl<'a> Waiter<'a> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.waiters.dec();
-    }
-}
-
-/// One of the refreshes that may run at once.
-struct Slot {
-    filler: Arc<Filler>,
-}
-
-impl Slot {
-    fn take(filler: &Arc<Filler>, refreshes_max: usize) -> Option<Self> {
-        let taken = filler.refreshes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
-            (running < refreshes_max).then_some(running + 1)
-        });
-        taken.ok()?;
-        filler.state.metrics.cache.refreshes_in_flight.inc();
-        Some(Self { filler: filler.clone() })
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.filler.refreshes.fetch_sub(1, Ordering::AcqRel);
-        self.filler.state.metrics.cache.refreshes_in_flight.dec();
     }
 }
 

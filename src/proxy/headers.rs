@@ -350,6 +350,7 @@ fn cache_status(ctx: &Ctx, status: StatusCode, now: Now) -> String {
         CacheResult::None => forwarded(""),
         CacheResult::Hit => format!("farmgate; hit; ttl={ttl}"),
         CacheResult::Stale => format!("farmgate; hit; ttl={ttl}; detail=refreshing"),
+        CacheResult::Stretched => format!("farmgate; hit; ttl={ttl}; detail=saving-calls"),
         CacheResult::StaleOnError => format!("farmgate; hit; ttl={ttl}; detail=upstream-failed"),
         CacheResult::Miss if ctx.is_stored => forwarded("; stored"),
         CacheResult::Miss => forwarded(""),

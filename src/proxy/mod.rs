@@ -13,6 +13,7 @@
 //! ```
 
 mod access_line;
+pub mod ahead;
 mod changes;
 pub mod ctx;
 pub mod edge;
@@ -23,6 +24,7 @@ mod headers;
 mod landing;
 mod last_peer;
 mod record;
+pub mod refresh;
 mod request_id;
 mod respond;
 mod serve;
@@ -51,9 +53,11 @@ use crate::clock::Now;
 use crate::refusal::Refusal;
 use crate::snapshot::Live;
 use crate::state::State;
+use ahead::Ahead;
 use ctx::Ctx;
 use exchange::Dispatch;
 use fill::Filler;
+use refresh::Refresher;
 use serve::Plan;
 
 /// The gateway, as Pingora sees it.
@@ -61,13 +65,21 @@ pub struct GatewayProxy {
     live: Live,
     state: Arc<State>,
     filler: Arc<Filler>,
+    refresher: Arc<Refresher>,
+    ahead: Arc<Ahead>,
 }
 
 impl GatewayProxy {
     /// A proxy over what is live and what outlives it.
     #[must_use]
-    pub fn new(live: Live, state: Arc<State>, filler: Arc<Filler>) -> Self {
-        Self { live, state, filler }
+    pub fn new(
+        live: Live,
+        state: Arc<State>,
+        filler: Arc<Filler>,
+        refresher: Arc<Refresher>,
+        ahead: Arc<Ahead>,
+    ) -> Self {
+        Self { live, state, filler, refresher, ahead }
     }
 
     async fn carry_out(
@@ -166,17 +178,18 @@ impl ProxyHttp for GatewayProxy {
     }
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let Err(refusal) = upstream::enter(ctx) else { return Ok(true) };
+        let Err(refusal) = upstream::enter(&self.state, ctx).await else { return Ok(true) };
         self.fail(session, ctx, refusal).await?;
         if session.subrequest_ctx.is_some() {
             // Without an answer Pingora would make one up; an error ends the exchange instead.
-            return Error::e_explain(ErrorType::InternalError, "the pool is full");
+            return Error::e_explain(ErrorType::InternalError, "the pool takes no more");
         }
         Ok(false)
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let Some(refusal) = ctx.attempts.given_up.clone() else {
+            upstream::pay(&self.state, ctx).await?;
             return upstream::next_peer(ctx, Now::read());
         };
         let refused = Refused::plain(refusal, ctx.status_form());

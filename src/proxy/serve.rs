@@ -93,7 +93,18 @@ impl GatewayProxy {
         found: Lookup,
     ) -> Result<Plan, Refusal> {
         match found {
-            Lookup::Fresh(object) => Ok(pin(ctx, object, CacheResult::Hit)),
+            Lookup::Fresh(object) => {
+                if keeping.wanted.policy.refresh_ahead {
+                    self.ahead.watch(&object, || keeping.errand(ctx).ok());
+                }
+                Ok(pin(ctx, object, CacheResult::Hit))
+            }
+            Lookup::Stale(object)
+            | Lookup::Miss { why: Forwarded::Stale, on_error: Some(object) }
+                if self.is_stretched(&keeping, &object, ctx.started) =>
+            {
+                Ok(pin(ctx, object, CacheResult::Stretched))
+            }
             Lookup::Stale(object) if object.refresh_after > ctx.started.wall => {
                 Ok(pin(ctx, object, CacheResult::Stale))
             }
@@ -108,6 +119,14 @@ impl GatewayProxy {
                 self.fetch(ctx, errand, on_error).await
             }
         }
+    }
+
+    /// Whether a stale answer is served as it is, because its pool may take few more calls.
+    fn is_stretched(&self, keeping: &Keeping<'_>, object: &Object, now: Now) -> bool {
+        let pool = keeping.route.pool().filter(|pool| pool.budget.is_some());
+        pool.is_some_and(|pool| {
+            object.windows.is_stretched(self.state.calls.stretch(pool, now), now.wall)
+        })
     }
 
     /// Answers what no upstream is asked.
@@ -242,9 +261,7 @@ impl GatewayProxy {
 
     /// Serves a stale answer now, and has it refreshed.
     fn serve_stale(&self, ctx: &mut Ctx, object: Arc<Object>, errand: Errand) -> Plan {
-        let deadline = ctx.deadline_on(&errand.dispatch.route);
-        let dispatch = errand.dispatch.on_behalf_of(Origin::Revalidation, deadline);
-        self.filler.refresh(Errand { dispatch, ..errand }, ctx.snapshot.refreshes_max);
+        self.refresher.push(errand.in_background(Origin::Revalidation));
         pin(ctx, object, CacheResult::Stale)
     }
 

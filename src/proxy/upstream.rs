@@ -9,9 +9,12 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::ctx::Ctx;
+use super::exchange::Origin;
 use crate::clock::Now;
 use crate::metrics::{Metrics, observe};
 use crate::refusal::Refusal;
+use crate::state::State;
+use crate::upstream::Purpose;
 
 /// When a full pool is worth another try.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -19,20 +22,49 @@ const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How much earlier than its request an attempt ends.
 const READ_MARGIN: Duration = Duration::from_millis(10);
 
-/// Counts the request in at its pool.
+/// Counts the request in at its pool, and its first call with the pool's budget.
 ///
 /// # Errors
 ///
-/// [`Refusal::Overloaded`] when the pool has as many in flight as it may.
-pub(super) fn enter(ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
+/// [`Refusal::Overloaded`] when the pool has as many in flight as it may, [`Refusal::BudgetSpent`]
+/// when it may take no more calls for now.
+pub(super) async fn enter(state: &State, ctx: &mut Ctx) -> std::result::Result<(), Refusal> {
     let Some(pool) = ctx.pool() else { return Err(Refusal::Internal) };
-    match pool.state.enter(pool.in_flight_max) {
-        Some(in_flight) => {
-            ctx.attempts.in_flight = Some(in_flight);
-            Ok(())
-        }
-        None => Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
+    let Some(in_flight) = pool.state.enter(pool.in_flight_max) else {
+        return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+    };
+    spend(state, ctx).await?;
+    ctx.attempts.in_flight = Some(in_flight);
+    ctx.attempts.is_paid = true;
+    Ok(())
+}
+
+/// Counts the next attempt with the pool's budget; the first one is counted when it enters.
+///
+/// # Errors
+///
+/// When the pool may take no more calls for now.
+pub(super) async fn pay(state: &State, ctx: &mut Ctx) -> Result<()> {
+    if std::mem::take(&mut ctx.attempts.is_paid) {
+        return Ok(());
     }
+    let Err(refusal) = spend(state, ctx).await else { return Ok(()) };
+    let _first_reason_stays = ctx.failure.set(refusal);
+    Error::e_explain(ErrorType::InternalError, "the calls of the pool are used up")
+}
+
+async fn spend(state: &State, ctx: &Ctx) -> std::result::Result<(), Refusal> {
+    let Some(pool) = ctx.pool() else { return Err(Refusal::Internal) };
+    let purpose = match ctx.origin {
+        Origin::Client => Purpose::Client,
+        Origin::Revalidation | Origin::Ahead | Origin::Prewarm => Purpose::Background,
+    };
+    let spent = state.calls.spend(pool, purpose, Now::read()).await;
+    spent.map_err(|retry_after| {
+        let labels = [pool.name.as_str(), ctx.origin.as_str()];
+        state.metrics.upstream.budget_refusals.with_label_values(&labels).inc();
+        Refusal::BudgetSpent { retry_after }
+    })
 }
 
 /// The peer for the next attempt.

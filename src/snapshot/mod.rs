@@ -60,8 +60,6 @@ pub struct Snapshot {
     pub tokens: Option<TokenRule>,
     /// What services are told in place of the client's credentials.
     pub internal: Option<InternalRule>,
-    /// Most refreshes at once.
-    pub refreshes_max: usize,
     /// What only a restart can change.
     pub restart: RestartOnly,
     /// What is wrong with the configuration and does not keep the rest of it from serving.
@@ -221,7 +219,6 @@ pub fn compile(
         failures: limits.failures,
         tokens: identity.tokens,
         internal: identity.internal,
-        refreshes_max: config.cache.refreshes_max,
         restart,
         warnings,
     })

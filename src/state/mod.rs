@@ -1,5 +1,6 @@
 //! What outlives a reload: everything that counts, remembers or keeps.
 
+pub mod calls;
 pub mod journal;
 pub mod key_sets;
 pub mod keys;
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::ratelimit::Shield;
 use crate::snapshot::{RestartOnly, Snapshot};
 use crate::upstream::Pools;
+use calls::CallLog;
 use key_sets::KeySets;
 use keys::Keys;
 use nonces::Nonces;
@@ -60,6 +62,8 @@ pub struct State {
     pub redis: Option<Arc<Redis>>,
     /// What is known of the pools.
     pub pools: Arc<Pools>,
+    /// Calls to pools that have a budget.
+    pub calls: CallLog,
     /// Whether the process reports ready.
     ready: AtomicBool,
 }
@@ -122,11 +126,16 @@ impl State {
         let bytes_max = sizes.cache_bytes_max;
         metrics.cache.bytes_max.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
         let tokens_max = NonZeroUsize::new(sizes.tokens_max).unwrap_or(NonZeroUsize::MIN);
+        let quotas = Arc::new(opened.quotas);
+        let shared = opened.redis.as_ref().map(|_| quotas.clone());
+        let folder = sizes.storage.dir.as_ref().filter(|_| opened.is_kept);
+        let calls = CallLog::new(folder.map(|dir| dir.join("calls")), shared);
         Ok(Arc::new(Self {
             metrics,
             store: Box::leak(Box::new(Store::new(bytes_max))),
             flights: Arc::default(),
-            quotas: Arc::new(opened.quotas),
+            quotas,
+            calls,
             shield: Shield::new(),
             nonces: opened.nonces,
             keys: opened.keys,
@@ -190,14 +199,22 @@ impl State {
         let upstream = &self.metrics.upstream;
         upstream.peer_up.reset();
         upstream.in_flight.reset();
+        upstream.budget.reset();
+        upstream.budget_left.reset();
         for pool in snapshot.routes.iter().filter_map(|route| route.pool()) {
             upstream.in_flight.with_label_values(&[&pool.name]).set(gauge(pool.state.in_flight()));
+            for (window, left) in self.calls.left(pool, now) {
+                let labels = [pool.name.as_str(), window.name];
+                upstream.budget.with_label_values(&labels).set(i64::from(window.calls));
+                upstream.budget_left.with_label_values(&labels).set(i64::from(left));
+            }
             for peer in pool.peers() {
                 let up = pool.state.is_up(peer.address, now.instant);
                 let labels = [pool.name.as_str(), &peer.address.to_string()];
                 upstream.peer_up.with_label_values(&labels).set(i64::from(up));
             }
         }
+        catch_up(&upstream.call_write_failures, self.calls.write_failures());
         self.metrics.cache.bytes.set(gauge(self.store.bytes()));
         self.metrics.cache.objects.set(gauge(self.store.objects()));
         catch_up(&self.metrics.cache.evictions, self.store.evictions());

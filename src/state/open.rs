@@ -58,6 +58,8 @@ pub(super) struct Opened {
     pub(super) nonces: Nonces,
     pub(super) quotas: Quotas,
     pub(super) revocations: Revocations,
+    /// Whether anything is kept outside this process.
+    pub(super) is_kept: bool,
 }
 
 impl Opened {
@@ -69,6 +71,7 @@ impl Opened {
             nonces: Nonces::in_memory(sizes.nonces_max),
             quotas: Quotas::embedded(buckets(sizes, now)),
             revocations: Revocations::new(None, None),
+            is_kept: false,
         }
     }
 
@@ -96,7 +99,7 @@ impl Opened {
         let keys = Keys::open(options).await?;
         let revocations = Revocations::new(revocations_file(storage), redis.clone());
         revocations.poll(now).await;
-        Ok(Self { redis, keys, nonces, quotas, revocations })
+        Ok(Self { redis, keys, nonces, quotas, revocations, is_kept: true })
     }
 }
 

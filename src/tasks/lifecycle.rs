@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::prewarm::Warmer;
 use crate::clock::Now;
+use crate::proxy::ahead::Ahead;
 use crate::reload::Reloader;
 use crate::snapshot::RestartOnly;
 use crate::state::State;
@@ -36,6 +37,7 @@ pub struct Lifecycle {
     state: Arc<State>,
     reloader: Arc<Reloader>,
     warmer: Warmer,
+    ahead: Arc<Ahead>,
     ready_timeout: Duration,
     listeners: Vec<SocketAddr>,
 }
@@ -47,11 +49,12 @@ impl Lifecycle {
         state: Arc<State>,
         reloader: Arc<Reloader>,
         warmer: Warmer,
+        ahead: Arc<Ahead>,
         server: &RestartOnly,
     ) -> Self {
         let ready_timeout = server.ready_timeout();
         let listeners = server.listeners.iter().map(|listener| listener.address).collect();
-        Self { state, reloader, warmer, ready_timeout, listeners }
+        Self { state, reloader, warmer, ahead, ready_timeout, listeners }
     }
 
     async fn become_ready(&self, mut warm: watch::Receiver<bool>) {
@@ -101,6 +104,7 @@ impl BackgroundService for Lifecycle {
         let (warm, is_warm) = watch::channel(false);
         tokio::select! {
             () = self.warmer.run(&self.state.metrics, warm) => {}
+            () = self.ahead.run() => {}
             () = async {
                 self.become_ready(is_warm).await;
                 std::future::pending::<()>().await;

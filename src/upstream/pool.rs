@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::health::PoolState;
 
 /// A pool as compiled from its file.
@@ -25,6 +26,12 @@ pub struct Pool {
     pub in_flight_max: usize,
     /// How long an unreachable peer is passed over.
     pub eject_for: Duration,
+    /// How many calls it may take, if that is limited.
+    pub budget: Option<Budget>,
+    /// Most background refreshes at once.
+    pub refreshes_max: usize,
+    /// Most refreshes that wait for their turn.
+    pub refresh_queue_max: usize,
     /// What outlives a reload.
     pub state: Arc<PoolState>,
 }
@@ -95,6 +102,9 @@ mod tests {
             attempts_max: 2,
             in_flight_max: 10,
             eject_for: Duration::from_secs(5),
+            budget: None,
+            refreshes_max: 1,
+            refresh_queue_max: 1,
             state: Arc::default(),
         }
     }

@@ -54,7 +54,6 @@ const TRIED: [(&str, &str); 55] = [
     ("DownstreamConfig.write_timeout", "refusals::client_that_does_not_read_is_given_up"),
     ("CacheConfig.memory", "cache::memory_budget_holds_however_much_is_asked_for"),
     ("CacheConfig.object_bytes_max", "cache::objects_over_the_bound_are_served_and_not_kept"),
-    ("CacheConfig.refreshes_max", "collapse::refreshes_at_once_are_bounded"),
     ("CacheConfig.policies", "reload::quotas_answers_and_nonces_survive_a_reload"),
     ("CachePolicyConfig.fresh", "collapse::stale_key_is_refreshed_once_and_nobody_waits"),
     (
@@ -65,6 +64,7 @@ const TRIED: [(&str, &str); 55] = [
         "CachePolicyConfig.stale_if_error",
         "collapse::answer_beyond_its_window_is_served_when_the_upstream_fails",
     ),
+    ("CachePolicyConfig.refresh_ahead", "refresh::answer_that_is_asked_for_is_never_missed_again"),
     (
         "CachePolicyConfig.unsaid",
         "standard::freshness::what_says_nothing_is_fresh_as_the_policy_says",
@@ -188,7 +188,7 @@ const TRIED_IDENTITY: [(&str, &str); 54] = [
 ];
 
 /// The same for routes and pools.
-const TRIED_ROUTES: [(&str, &str); 37] = [
+const TRIED_ROUTES: [(&str, &str); 43] = [
     ("RouteConfig.name", "observe::requests_are_counted_by_route_method_and_status"),
     ("RouteConfig.hosts", "refusals::route_is_found_by_host_in_any_case_and_with_any_port"),
     ("RouteConfig.path_prefix", "refusals::escaped_letters_do_not_walk_around_a_route"),
@@ -238,6 +238,27 @@ const TRIED_ROUTES: [(&str, &str); 37] = [
     ("PoolConfig.attempts_max", "failover::no_more_peers_are_tried_than_allowed"),
     ("PoolConfig.in_flight_max", "limits::pool_takes_no_more_in_flight_than_it_says"),
     ("PoolConfig.eject_for", "failover::ejected_peer_comes_back"),
+    (
+        "PoolConfig.budget",
+        "budget::overload_tenfold_never_exceeds_the_budget_and_everybody_is_answered",
+    ),
+    (
+        "PoolConfig.refreshes_max",
+        "refresh::thousand_stale_keys_open_no_more_calls_than_the_pool_allows_and_all_are_refreshed",
+    ),
+    ("PoolConfig.refresh_queue_max", "refresh::full_queue_drops_what_comes_and_says_so"),
+    (
+        "BudgetConfig.minute",
+        "budget::overload_tenfold_never_exceeds_the_budget_and_everybody_is_answered",
+    ),
+    (
+        "BudgetConfig.hour",
+        "budget::overload_tenfold_never_exceeds_the_budget_and_everybody_is_answered",
+    ),
+    (
+        "BudgetConfig.day",
+        "budget::overload_tenfold_never_exceeds_the_budget_and_everybody_is_answered",
+    ),
     ("PeerConfig.address", "failover::dead_peer_is_passed_over"),
     ("PeerConfig.weight", "failover::peers_take_turns_by_weight"),
     ("PoolTlsConfig.server_name", "failover::peers_over_tls_must_carry_the_configured_name"),

@@ -348,24 +348,6 @@ async fn fetch_that_nobody_waits_for_any_more_is_stored() {
 }
 
 #[tokio::test]
-async fn refreshes_at_once_are_bounded() {
-    let sections = format!("cache: {{refreshes_max: 1, policies: {{kept: {{{STALE_SOON}}}}}}}");
-    let (origin, gw) = stale(&sections).await;
-    gw.get("/y").send().await.expect_status(200);
-    time_passes(UNTIL_STALE).await;
-    origin.on("/x", Answer::json(r#""new""#).hold());
-    gw.get("/x").send().await.expect_body(r#""old""#);
-    origin.wait_for_calls("/x", 2).await;
-    gw.get("/y").send().await.expect_status(200).expect_body(r#"{"a":1}"#);
-    assert_eq!(gw.metric("farmgate_refreshes_skipped_total", &[]).await, Some(1.0));
-    assert_eq!(origin.calls("/y"), 1);
-    origin.release("/x");
-    wait_for_metric(&gw, "farmgate_refreshes_in_flight", &[], |running| running == 0.0).await;
-    gw.get("/y").send().await.expect_status(200);
-    origin.wait_for_calls("/y", 2).await;
-}
-
-#[tokio::test]
 async fn answer_that_is_one_clients_own_is_given_to_no_other() {
     let policy = kept("fresh: 1h, share: everyone");
     let (origin, gw) = serve(&policy, &[KEPT]).await;

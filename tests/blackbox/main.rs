@@ -14,6 +14,7 @@
 mod fixtures;
 
 mod auth;
+mod budget;
 mod cache;
 mod check;
 mod collapse;
@@ -30,6 +31,7 @@ mod limits;
 mod observe;
 mod protocols;
 mod quotas;
+mod refresh;
 mod refusals;
 mod reload;
 mod shared;

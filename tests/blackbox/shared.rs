@@ -1,6 +1,7 @@
 //! What outlives a gateway, what several gateways share through Redis, and what each does while
 //! Redis is gone.
 
+mod budget;
 mod connection;
 mod exactness;
 mod folder;

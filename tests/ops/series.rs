@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farmgate::metrics::{AuthMetrics, MemoryMetrics, Metrics, NAMES};
+use farmgate::metrics::{
+    AuthMetrics, MemoryMetrics, Metrics, NAMES, RefreshMetrics, UpstreamMetrics,
+};
 use prometheus::core::Collector;
 
 use crate::sources;
@@ -31,13 +33,14 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         auth,
         memory,
         cache,
+        refresh,
         upstream,
         config,
         ..
     } = Metrics::new().unwrap();
     let histograms: [&dyn Collector; 3] =
         [&request_seconds, &cache.fill_seconds, &upstream.seconds];
-    let plain: [&dyn Collector; 20] = [
+    let plain: [&dyn Collector; 19] = [
         &requests,
         &requests_in_flight,
         &refusals,
@@ -49,8 +52,7 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         &cache.evictions,
         &cache.fills,
         &cache.fill_waiters,
-        &cache.refreshes_in_flight,
-        &cache.refreshes_skipped,
+        &cache.runway_seconds,
         &cache.prewarm_last_success,
         &upstream.attempts,
         &upstream.in_flight,
@@ -63,12 +65,31 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     let mut names = vec!["farmgate_build_info".to_owned()];
     add(catalogue, &names[0], &["version"], false);
     let identity = of_identity(&auth, &memory);
-    let plain = plain.into_iter().chain(identity).map(|series| (series, false));
+    let warmth = of_warmth(&refresh, &upstream);
+    let plain = plain.into_iter().chain(identity).chain(warmth).map(|series| (series, false));
     for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
         names.extend(described(series, histogram, catalogue));
     }
     names.sort();
     names
+}
+
+/// All of refreshes, and of the calls that they cost.
+fn of_warmth<'a>(
+    refresh: &'a RefreshMetrics,
+    upstream: &'a UpstreamMetrics,
+) -> [&'a dyn Collector; 9] {
+    [
+        &refresh.in_flight,
+        &refresh.waiting,
+        &refresh.paused,
+        &refresh.skipped,
+        &refresh.unplanned,
+        &upstream.budget,
+        &upstream.budget_left,
+        &upstream.budget_refusals,
+        &upstream.call_write_failures,
+    ]
 }
 
 /// All of credentials, and of what is remembered.

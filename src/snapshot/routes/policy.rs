@@ -29,6 +29,7 @@ pub(super) fn policy(config: &CachePolicyConfig, object_bytes_max: usize) -> Pol
         },
         error_for: config.error_for.map_or(error_for, Period::duration),
         shared: config.share == ShareConfig::Everyone,
+        refresh_ahead: config.refresh_ahead,
         obeys_clients: config.obey_clients,
         query: Arc::new(query(&config.query)),
         object_bytes_max,
@@ -48,6 +49,11 @@ fn query(config: &QueryConfig) -> QueryRules {
 
 /// What is wrong with a policy, each with the key that it is about.
 pub(super) fn faults(config: &CachePolicyConfig) -> Vec<(String, String)> {
+    let unshared = (config.refresh_ahead && config.share == ShareConfig::Principal).then(|| {
+        let problem = "fetches for nobody in particular, and this policy keeps an answer for each \
+                       principal; write `share: everyone` or remove it";
+        ("refresh_ahead".to_owned(), problem.to_owned())
+    });
     let idle = idle_keys(config)
         .map(|key| (key.to_owned(), "counts only with `fresh: upstream`; remove it".to_owned()));
     let QueryConfig { keep, drop, defaults, round, .. } = &config.query;
@@ -70,7 +76,7 @@ pub(super) fn faults(config: &CachePolicyConfig) -> Vec<(String, String)> {
             let problem = "write name and value as they stand in a query, with %20 for a space";
             (format!("query.defaults.{name}"), problem.to_owned())
         });
-    idle.chain(both).chain(vain).chain(unfit).collect()
+    idle.chain(unshared).chain(both).chain(vain).chain(unfit).collect()
 }
 
 fn fits_a_query(name: &str, value: &str) -> bool {
