@@ -169,6 +169,7 @@ mod tests {
             route: "r",
             pool: "p",
             form: None,
+            scheme: "http",
             host: "h",
             path,
             query: "",

@@ -18,6 +18,8 @@ pub struct KeyParts<'a> {
     /// Form of the envelope; `None` when the answer is kept as it came. A reload that changes it
     /// must not serve the old form.
     pub form: Option<&'a str>,
+    /// `http` or `https`: services are told, and may answer each in its own way.
+    pub scheme: &'a str,
     /// Host without port, lower case.
     pub host: &'a str,
     /// Path as it goes to the upstream.
@@ -37,9 +39,10 @@ impl Key {
     #[must_use]
     pub fn new(parts: &KeyParts<'_>) -> Self {
         let mut digest = Sha256::new();
-        digest.update(b"farmgate cache key 1");
+        digest.update(b"farmgate cache key 2");
         let form = parts.form.unwrap_or_default();
-        for part in [parts.route, parts.pool, form, parts.host, parts.path, parts.query] {
+        let KeyParts { route, pool, scheme, host, path, query, .. } = *parts;
+        for part in [route, pool, form, scheme, host, path, query] {
             absorb(&mut digest, part);
         }
         digest.update([u8::from(parts.principal.is_some())]);
@@ -130,6 +133,7 @@ mod tests {
         route: "r",
         pool: "p",
         form: Some("text"),
+        scheme: "http",
         host: "h",
         path: "/p",
         query: "q=1",
@@ -144,6 +148,7 @@ mod tests {
             KeyParts { pool: "q", ..PARTS },
             KeyParts { form: Some("integer"), ..PARTS },
             KeyParts { form: None, ..PARTS },
+            KeyParts { scheme: "https", ..PARTS },
             KeyParts { host: "i", ..PARTS },
             KeyParts { path: "/q", ..PARTS },
             KeyParts { query: "q=2", ..PARTS },

@@ -72,6 +72,26 @@ impl QueryRules {
         text.parse().ok()
     }
 
+    /// Parameters that the rules name and count, each with two values that are told apart.
+    pub fn examples(&self) -> impl Iterator<Item = (&str, String, String)> {
+        let rounded = self.round.iter().map(|(name, step)| {
+            let value =
+                f64::from(step.units) / 10_f64.powi(i32::try_from(step.places).unwrap_or(0));
+            (name.as_str(), "0".to_owned(), format!("{value:.*}", step.places))
+        });
+        let plain = self.defaults.keys().chain(self.keep.iter().flatten());
+        let plain = plain.filter(|name| !self.round.contains_key(*name));
+        let mut plain: Vec<&str> = plain.map(String::as_str).collect();
+        plain.sort_unstable();
+        plain.dedup();
+        let plain = plain.into_iter().filter(|name| {
+            // A name as it stands in a query; others are compared all the same.
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        });
+        let plain = plain.map(|name| (name, "first".to_owned(), "second".to_owned()));
+        rounded.chain(plain).filter(|(name, _, _)| self.counts(name))
+    }
+
     fn canonical_query(&self, query: &str) -> String {
         let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
         for piece in query.split('&').filter(|piece| !piece.is_empty()) {

@@ -16,6 +16,7 @@ use crate::cache::ahead::{Heat, PLANS_MAX, Plans, lead};
 use crate::cache::object::{Object, Usage};
 use crate::cache::windows::Freshness;
 use crate::clock::Now;
+use crate::route::Asking;
 use crate::snapshot::Live;
 use crate::state::State;
 
@@ -130,8 +131,13 @@ impl Ahead {
         let name = &errand.dispatch.route.name;
         let route = snapshot.routes.iter().find(|route| route.name == *name)?.clone();
         let policy = route.cache.clone().filter(|policy| policy.refresh_ahead)?;
-        let key = route.cache_key(&policy, &errand.host, &errand.head.uri, "");
-        if key != errand.key {
+        let asking = Asking {
+            is_tls: errand.dispatch.is_tls,
+            host: &errand.host,
+            target: &errand.head.uri,
+            identity: "",
+        };
+        if route.cache_key(&policy, &asking) != errand.key {
             return None;
         }
         let dispatch = super::exchange::Dispatch {

@@ -14,7 +14,7 @@ use crate::cache;
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::refusal::Refusal;
-use crate::route::{Credentials, Route};
+use crate::route::{Asking, Credentials, Route};
 
 /// One request for an answer that may be shared.
 #[derive(Clone)]
@@ -73,6 +73,7 @@ impl Keeping<'_> {
         if policy.shared {
             // Everybody gets this answer, so nobody in particular asks for it.
             dispatch.callers = Arc::default();
+            dispatch.client = None;
         }
         let is_anonymous = schemes.first() == Some(&Scheme::Anonymous);
         let (host, head) = (self.host.into(), Arc::new(head));
@@ -81,7 +82,11 @@ impl Keeping<'_> {
 }
 
 /// What to look for in the cache; nothing, when the route keeps no answer to this.
-pub(super) fn wanted(identified: &Identified, head: &RequestHeader) -> Option<Wanted> {
+pub(super) fn wanted(
+    identified: &Identified,
+    head: &RequestHeader,
+    is_tls: bool,
+) -> Option<Wanted> {
     let Identified { route, host, .. } = identified;
     let policy = route.cache.as_ref().filter(|_| route.caches(&head.method))?;
     if cache::demand(policy, &head.headers).no_store {
@@ -89,7 +94,9 @@ pub(super) fn wanted(identified: &Identified, head: &RequestHeader) -> Option<Wa
     }
     let identity = if policy.shared { String::new() } else { identified.identity() };
     let target = policy.query.canonical(&head.uri);
-    let key = route.cache_key(policy, host, target.as_ref().unwrap_or(&head.uri), &identity);
+    let asking =
+        Asking { is_tls, host, target: target.as_ref().unwrap_or(&head.uri), identity: &identity };
+    let key = route.cache_key(policy, &asking);
     Some(Wanted { policy: policy.clone(), key, target })
 }
 
@@ -105,7 +112,8 @@ pub fn prewarm_errand(
         head.set_uri(target);
     }
     let identity = crate::auth::Principal::anonymous().identity_key();
-    let key = dispatch.route.cache_key(policy, host, &head.uri, &identity);
+    let asking = Asking { is_tls: dispatch.is_tls, host, target: &head.uri, identity: &identity };
+    let key = dispatch.route.cache_key(policy, &asking);
     let (policy, host, head) = (policy.clone(), host.into(), Arc::new(head));
     let (is_anonymous, is_authorized) = (true, false);
     Some(Errand { key, policy, head, dispatch, host, is_anonymous, is_authorized })

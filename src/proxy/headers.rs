@@ -229,8 +229,9 @@ pub(super) fn tell_upstream(head: &mut RequestHeader, ctx: &Ctx, now: Now) -> pi
             head.insert_header(header::AUTHORIZATION, authorization)?;
         }
     }
-    let Some(client) = ctx.client else { return Ok(()) };
-    forward_address(head, client)?;
+    if let Some(client) = ctx.client {
+        forward_address(head, client)?;
+    }
     if let Some(host) = head.headers.get(header::HOST).cloned() {
         head.insert_header(FORWARDED_HOST, host)?;
     }

@@ -58,7 +58,7 @@ impl GatewayProxy {
         ctx.callers = identified.callers.clone();
         let (route, head) = (identified.route.clone(), session.req_header());
         // What is at hand is known before the quotas are charged: a quota may count hits or misses.
-        let wanted = wanted(&identified, head);
+        let wanted = wanted(&identified, head, ctx.is_tls);
         let found = wanted.as_ref().map(|Wanted { policy, key, .. }| {
             cache::lookup(self.state.store, policy, key, &head.headers, ctx.started)
         });

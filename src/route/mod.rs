@@ -133,6 +133,19 @@ pub struct Prewarm {
     pub targets: Vec<String>,
 }
 
+/// What a request says to the key of its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// Whether the client came over TLS.
+    pub is_tls: bool,
+    /// The host that the route took, without port.
+    pub host: &'a str,
+    /// Path and query as the upstream is asked for them.
+    pub target: &'a Uri,
+    /// Who asks, where answers are told apart by that.
+    pub identity: &'a str,
+}
+
 impl Route {
     /// The pool that answers, unless the gateway does itself.
     #[must_use]
@@ -151,11 +164,13 @@ impl Route {
 
     /// The name under which the answer to a `GET` is kept; `identity` is who asks.
     #[must_use]
-    pub fn cache_key(&self, policy: &Policy, host: &str, target: &Uri, identity: &str) -> Key {
+    pub fn cache_key(&self, policy: &Policy, asking: &Asking<'_>) -> Key {
+        let Asking { is_tls, host, target, identity } = *asking;
         Key::new(&KeyParts {
             route: &self.name,
             pool: self.pool().map_or("", |pool| &pool.name),
             form: self.envelope.map(|rule| rule.status_form.as_str()),
+            scheme: if is_tls { "https" } else { "http" },
             host,
             path: target.path(),
             query: target.query().unwrap_or_default(),

@@ -203,6 +203,7 @@ impl State {
         upstream.budget_left.reset();
         for pool in snapshot.routes.iter().filter_map(|route| route.pool()) {
             upstream.in_flight.with_label_values(&[&pool.name]).set(gauge(pool.state.in_flight()));
+            self.expose(&pool.name, pool.budget.is_some());
             for (window, left) in self.calls.left(pool, now) {
                 let labels = [pool.name.as_str(), window.name];
                 upstream.budget.with_label_values(&labels).set(i64::from(window.calls));
@@ -220,6 +221,19 @@ impl State {
         catch_up(&self.metrics.cache.evictions, self.store.evictions());
         self.measure_identity();
         self.measure_memory();
+    }
+
+    /// Lets the series of a pool begin at zero, and not with the first event.
+    fn expose(&self, pool: &str, has_budget: bool) {
+        let Metrics { refresh, upstream, .. } = &self.metrics;
+        let (_waiting, _paused, _skipped) = (
+            refresh.waiting.with_label_values(&[pool]),
+            refresh.paused.with_label_values(&[pool]),
+            refresh.skipped.with_label_values(&[pool]),
+        );
+        for origin in ["client", "revalidation", "ahead", "prewarm"].iter().filter(|_| has_budget) {
+            let _refusals = upstream.budget_refusals.with_label_values(&[pool, origin]);
+        }
     }
 
     fn measure_identity(&self) {

@@ -47,7 +47,10 @@ async fn every_series_and_refusal_code_is_exposed() {
                  quotas: [one], prewarm: {every: 1m, host: a.example, targets: [/x]}}";
     let sections = "cache: {policies: {kept: {fresh: 1h, share: everyone}}}\n\
                     limits: {quotas: {one: 1/hour}}";
-    let (_origin, gw) = serve(sections, &[route]).await;
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let pool = format!("peers: [{{address: '{}'}}]\nbudget: {{day: 9}}\n", origin.address());
+    let gw = gateway().with(conf(sections, &[route])).pool("service", pool).start().await;
     gw.get("/y").send().await.expect_status(200);
     gw.get("/y").send().await.expect_status(429);
     // A request is counted after its answer has left.

@@ -95,19 +95,35 @@ async fn check_expectation(address: SocketAddr, path: &str) {
 #[tokio::test]
 async fn clients_of_both_protocols_share_one_answer() {
     let (origin, gw, authority) = tls(&kept("fresh: 1h"), &[KEPT]).await;
-    let client = http2(&gw, &authority);
-    let miss = client.send(Request::get("/x?a=1")).await.expect_status(200);
+    let over_http2 = http2(&gw, &authority);
+    let over_http1 = Https::http1(gw.tls_address(), NAME, &authority);
+    let miss = over_http2.send(Request::get("/x?a=1")).await.expect_status(200);
     assert_eq!(miss.version, http::Version::HTTP_2);
-    let hit = gw.get("/x?a=1").host(NAME).send().await.expect_status(200).expect_body(&miss.body);
+    let hit = over_http1.send(Request::get("/x?a=1")).await.expect_status(200);
+    assert_eq!((&hit.body, hit.version), (&miss.body, http::Version::HTTP_11));
     assert_eq!(hit.header("etag"), miss.header("etag"));
     assert_eq!(origin.calls("/x"), 1);
-    gw.get("/y").host(NAME).send().await.expect_status(200);
-    let hit = client.send(Request::get("/y")).await.expect_status(200);
+    over_http1.send(Request::get("/y")).await.expect_status(200);
+    let hit = over_http2.send(Request::get("/y")).await.expect_status(200);
     assert!(hit.header("cache-status").is_some_and(|status| status.starts_with("farmgate; hit")));
     assert_eq!(origin.calls("/y"), 1);
-    let over_http1 = Https::http1(gw.tls_address(), NAME, &authority);
-    let hit = over_http1.send(Request::get("/y")).await.expect_status(200);
-    assert_eq!((hit.version, origin.calls("/y")), (http::Version::HTTP_11, 1));
+}
+
+#[tokio::test]
+async fn answer_to_plain_http_is_not_given_over_tls() {
+    let (origin, gw, authority) = tls(&kept("fresh: 1h, share: everyone"), &[KEPT]).await;
+    origin.rule("/x", |request, _| {
+        Answer::json(format!("{:?}", request.header("x-forwarded-proto").expect("a scheme")))
+    });
+    let over_tls = http2(&gw, &authority);
+    for _ in 0..2 {
+        gw.get("/x").host(NAME).send().await.expect_body(r#""http""#);
+        over_tls.send(Request::get("/x")).await.expect_body(r#""https""#);
+    }
+    assert_eq!(origin.calls("/x"), 2);
+    let asked = origin.requests("/x");
+    let told = asked.iter().filter_map(|request| request.header("x-forwarded-for")).count();
+    assert_eq!(told, 0, "it is nobody's in particular");
 }
 
 #[tokio::test]
@@ -126,7 +142,8 @@ async fn stale_answer_is_refreshed_for_a_client_of_http2() {
     origin.release("/x");
     wait_for_metric(&gw, "farmgate_fills_total", &[("origin", "revalidation")], |n| n == 1.0).await;
     client.send(Request::get("/x")).await.expect_body(r#""new""#);
-    gw.get("/x").host(NAME).send().await.expect_body(r#""new""#);
+    let over_http1 = Https::http1(gw.tls_address(), NAME, &authority);
+    over_http1.send(Request::get("/x")).await.expect_body(r#""new""#);
     assert_eq!(origin.calls("/x"), 2);
 }
 

@@ -2,6 +2,7 @@
 //! defined and never used.
 
 mod callers;
+mod keys;
 mod policy;
 mod prewarm;
 mod whole;
@@ -120,7 +121,7 @@ impl<'a> Compiler<'a> {
         let all = &self.source.value;
         let status_form = status_form(all.envelope.status);
         let body_bytes_max = all.envelope.body_bytes_max.bytes();
-        Some(Route {
+        let route = Route {
             name: config.name.clone(),
             hosts: config.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
             paths: paths?,
@@ -144,7 +145,11 @@ impl<'a> Compiler<'a> {
             body_bytes_max: config.body_bytes_max.bytes(),
             target: target?,
             prewarm,
-        })
+        };
+        if let Some(problem) = route.cache.as_ref().and_then(|policy| keys::fault(&route, policy)) {
+            self.report(&at("cache"), problem);
+        }
+        Some(route)
     }
 
     fn pool(&mut self, path: &str, name: &'a str) -> Option<Arc<Pool>> {
