@@ -25,11 +25,12 @@ const FUNCTION_LINES_MAX: usize = 60;
 const ARROWS_WITHIN_A_LAYER: [(&str, &str); 1] = [("state", "snapshot")];
 
 /// The files that may name Pingora, each with what it needs of it.
-const ADAPTERS: [(&str, &str); 20] = [
+const ADAPTERS: [(&str, &str); 21] = [
     ("src/admin.rs", "the HTTP server of the private listener"),
     ("src/answer.rs", "the head of an answer"),
+    ("src/cache/compact.rs", "the head of a stored answer"),
     ("src/cache/object.rs", "the head of a stored answer"),
-    ("src/cache/store.rs", "the storage behind Pingora's cache"),
+    ("src/cache/storage.rs", "the storage behind Pingora's cache"),
     ("src/proxy/edge.rs", "the wrapper that times request heads"),
     ("src/proxy/errand.rs", "the head of a request"),
     ("src/proxy/exchange.rs", "subrequests"),

@@ -88,6 +88,18 @@ impl Key {
 pub struct TargetKey(Key);
 
 impl TargetKey {
+    /// Its digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The target with this digest, which was written down before.
+    #[must_use]
+    pub fn from_bytes(digest: [u8; 16]) -> Self {
+        Self(Key(digest))
+    }
+
     /// Digests the target; `host` is without port, in lower case.
     #[must_use]
     pub fn new(host: &str, path: &str) -> Self {

@@ -6,9 +6,12 @@
 //! [`lookup`] is the whole decision.
 
 pub mod ahead;
+pub mod backing;
+mod compact;
 pub mod date;
 pub mod demand;
 pub mod directives;
+mod doorkeeper;
 pub mod flight;
 pub mod invalidation;
 pub mod key;
@@ -18,8 +21,11 @@ pub mod outcome;
 pub mod policy;
 pub mod query;
 pub mod queue;
+pub mod record;
 pub mod said;
+mod storage;
 pub mod store;
+mod variants;
 pub mod windows;
 
 use std::sync::Arc;

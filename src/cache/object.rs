@@ -15,9 +15,6 @@ use super::key::TargetKey;
 use super::labels::Labels;
 use super::windows::Windows;
 
-/// Bytes that an object costs beside its body and header fields.
-const OVERHEAD_BYTES: usize = 512;
-
 /// Most request fields that one answer may vary on; with more it is not kept.
 pub const VARY_FIELDS_MAX: usize = 8;
 
@@ -61,6 +58,12 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// One that has counted so many already.
+    #[must_use]
+    pub fn of(hits: u64) -> Self {
+        Self { hits: AtomicU64::new(hits), ..Self::default() }
+    }
+
     /// Counts one request that was answered from what is kept.
     pub fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
@@ -150,6 +153,16 @@ impl Variance {
         Self { fields: vec![header::VARY], digest: VarianceDigest::default() }
     }
 
+    /// The fields and the digest, for writing them down.
+    pub(super) fn parts(&self) -> (&[HeaderName], &VarianceDigest) {
+        (&self.fields, &self.digest)
+    }
+
+    /// What was written down.
+    pub(super) fn from_parts(fields: Vec<HeaderName>, digest: VarianceDigest) -> Self {
+        Self { fields, digest }
+    }
+
     /// Whether the answer is the one that this request selects.
     #[must_use]
     pub fn selects(&self, request: &HeaderMap) -> bool {
@@ -209,18 +222,6 @@ fn digest(fields: &[HeaderName], request: &HeaderMap) -> VarianceDigest {
 }
 
 impl Object {
-    /// What the object costs of the store's budget, in bytes.
-    #[must_use]
-    pub fn cost_bytes(&self) -> usize {
-        let fields: usize = self
-            .head
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 64)
-            .sum();
-        self.body.len() + fields + self.labels.cost_bytes() + OVERHEAD_BYTES
-    }
-
     /// The same object, confirmed by the upstream: new windows, and what its answer says now.
     #[must_use]
     pub fn confirmed(&self, head: ResponseHeader, windows: Windows, asked_at: SystemTime) -> Self {

@@ -1,38 +1,40 @@
 //! Where are answers kept?
 //!
-//! A sharded map in memory with a budget in bytes; when it is full, the objects that were used
-//! least recently go. It is the [`Storage`] of pingora-cache too, so that Pingora serves a hit
-//! with its own handling of `HEAD`, conditions and ranges. The front of the gateway has looked the
-//! object up already and pins it to the key, so that a hit is one look-up and an object that is
-//! evicted meanwhile is still served whole.
+//! A sharded map in memory with a budget in bytes. `quick_cache` decides what goes when it is full
+//! (S3-FIFO with the keys of what was evicted lately), so that a scan does not push out what is asked
+//! for often; the [`doorkeeper`](super::doorkeeper) keeps large answers from pushing out many small
+//! ones. What is stored is made compact, so that the budget says what the process uses. A
+//! [`Backing`] is told of everything that is taken.
 
-use std::any::Any;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
-use lru::LruCache;
-use pingora::http::ResponseHeader;
-use pingora_cache::key::{CacheHashKey, CacheKey};
-use pingora_cache::storage::{
-    HandleHit, HandleMiss, HitHandler, MissFinishType, MissHandler, PurgeOutcome, PurgeTarget,
-};
-use pingora_cache::trace::SpanHandle;
-use pingora_cache::{CacheMeta, PurgeType, Storage};
+use http::HeaderMap;
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
+use super::backing::Backing;
+use super::doorkeeper::{Doorkeeper, lets_in};
 use super::invalidation::Invalidations;
 use super::key::{Key, TargetKey};
-use super::object::{Object, Validators, Variance};
-use super::windows::Windows;
+use super::object::Object;
+use super::variants::Variants;
 
-/// Shards of the map: enough that two threads seldom meet.
-const SHARDS: usize = 16;
+/// Budget of one shard of the map; a larger object is not kept.
+const SHARD_BYTES: usize = 8 << 20;
 
-/// Most variants of one key; the oldest goes first.
-const VARIANTS_MAX: usize = 16;
+/// Most shards of the map: enough that two threads seldom meet.
+const SHARDS_MAX: usize = 64;
+
+/// What an entry is thought to cost; the map sizes its memory of evicted keys by that.
+const ENTRY_BYTES_GUESS: usize = 3 << 10;
+
+/// Share of a shard that an object may take, in percent: the map keeps the rest for what is new.
+const OBJECT_SHARE_PERCENT: usize = 95;
+
+/// Locks under which entries change, so that variants of one key are put one after the other.
+const CHANGE_LOCKS: usize = 64;
 
 /// The object that a look-up found, carried to Pingora's cache inside its key.
 #[derive(Clone, Debug)]
@@ -52,32 +54,74 @@ pub enum Found {
 /// Answers in memory, bounded in bytes.
 #[derive(Debug)]
 pub struct Store {
-    shards: Vec<Mutex<Shard>>,
-    shard_bytes_max: usize,
-    bytes: AtomicUsize,
-    objects: AtomicUsize,
-    evictions: AtomicU64,
+    entries: Cache<[u8; 16], Arc<Variants>, Costs, DefaultHashBuilder, Evictions>,
+    /// What an entry may cost.
+    entry_bytes_max: usize,
+    doorkeeper: Doorkeeper,
+    changes: Vec<Mutex<()>>,
+    objects: Arc<AtomicUsize>,
+    evictions: Arc<AtomicU64>,
     invalidations: Invalidations,
+    backing: Option<Arc<dyn Backing>>,
 }
 
-#[derive(Debug)]
-struct Shard {
-    entries: LruCache<[u8; 16], Vec<Arc<Object>>>,
-    bytes: usize,
+/// Where an object comes from, which decides whether it has to wait at the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// A client asked for it.
+    Asked,
+    /// The operator wants it kept.
+    Wanted,
 }
 
 impl Store {
     /// An empty store with a budget of `bytes_max`.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        let shard = || Mutex::new(Shard { entries: LruCache::unbounded(), bytes: 0 });
+        Self::with(bytes_max, Invalidations::default(), None)
+    }
+
+    /// An empty store with a budget of `bytes_max`, what is known to have changed, and one who keeps
+    /// what memory may lose.
+    #[must_use]
+    pub fn backed(
+        bytes_max: usize,
+        invalidations: Invalidations,
+        backing: Arc<dyn Backing>,
+    ) -> Self {
+        Self::with(bytes_max, invalidations, Some(backing))
+    }
+
+    fn with(
+        bytes_max: usize,
+        invalidations: Invalidations,
+        backing: Option<Arc<dyn Backing>>,
+    ) -> Self {
+        let doorkeeper = Doorkeeper::new(bytes_max);
+        let bytes_max = bytes_max.saturating_sub(doorkeeper.cost_bytes());
+        // Rounded down, so that no shard gets less than it should.
+        let shards = 1 << (bytes_max / SHARD_BYTES).clamp(1, SHARDS_MAX).ilog2();
+        let evictions = Arc::new(AtomicU64::new(0));
+        let (guess, counter) =
+            (bytes_max.div_ceil(ENTRY_BYTES_GUESS), Evictions(evictions.clone()));
+        let hasher = DefaultHashBuilder::default();
+        let mut options = OptionsBuilder::new();
+        options.shards(shards).estimated_items_capacity(guess).weight_capacity(bytes_max as u64);
+        let entries = match options.build() {
+            Ok(options) => Cache::with_options(options, Costs, hasher, counter),
+            // Nothing is missing in the options; this is the same with as many shards as it likes.
+            Err(_) => Cache::with(guess, bytes_max as u64, Costs, hasher, counter),
+        };
+        let shard_bytes = usize::try_from(entries.shard_capacity()).unwrap_or(usize::MAX);
         Self {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-            shard_bytes_max: bytes_max / SHARDS,
-            bytes: AtomicUsize::new(0),
-            objects: AtomicUsize::new(0),
-            evictions: AtomicU64::new(0),
-            invalidations: Invalidations::default(),
+            entries,
+            entry_bytes_max: shard_bytes / 100 * OBJECT_SHARE_PERCENT,
+            doorkeeper,
+            changes: (0..CHANGE_LOCKS).map(|_| Mutex::default()).collect(),
+            objects: Arc::default(),
+            evictions,
+            invalidations,
+            backing,
         }
     }
 
@@ -89,14 +133,10 @@ impl Store {
     /// What there is under `key` for a request with these fields.
     #[must_use]
     pub fn find(&self, key: &Key, request: &HeaderMap) -> Found {
-        let Some(shard) = self.shard(key.as_bytes()) else { return Found::Nothing };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(variants) = shard.entries.get(key.as_bytes()) else { return Found::Nothing };
-        let selected = variants.iter().find(|object| object.variance.selects(request)).cloned();
-        drop(shard);
-        match selected {
-            Some(object) if self.is_invalid(&object) => Found::Nothing,
-            Some(object) => Found::Selected(object),
+        let Some(variants) = self.entries.get(key.as_bytes()) else { return Found::Nothing };
+        match variants.selected(request) {
+            Some(object) if self.is_invalid(object) => Found::Nothing,
+            Some(object) => Found::Selected(object.clone()),
             None => Found::Others,
         }
     }
@@ -121,26 +161,61 @@ impl Store {
         key.variant(&newest.variance.digest_of(request))
     }
 
+    /// Whether there is anything under `key`, which is no use of it.
+    #[must_use]
+    pub fn has(&self, key: &[u8; 16]) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Shows every object, with its key, each as it is when its turn comes; no lock is held
+    /// meanwhile, and nothing counts as used.
+    pub fn for_each(&self, mut visit: impl FnMut(&[u8; 16], &Arc<Object>)) {
+        for (key, variants) in self.entries.iter() {
+            for object in variants.objects() {
+                visit(&key, object);
+            }
+        }
+    }
+
     /// Stores an object, in place of the variant that it replaces; evicts until the budget holds.
     ///
-    /// Answers whether it was stored: an object larger than a shard's budget is not.
+    /// Answers whether it was stored: an object larger than a shard's budget is not, nor, in a full
+    /// store, a large one that is seldom asked for.
     pub fn put(&self, key: &Key, object: Arc<Object>) -> bool {
-        self.put_bytes(*key.as_bytes(), object)
+        self.put_bytes(*key.as_bytes(), object, Entry::Asked)
+    }
+
+    /// Stores an object that the operator wants kept, however large it is beside the others.
+    pub fn put_wanted(&self, key: &Key, object: Arc<Object>) -> bool {
+        self.put_bytes(*key.as_bytes(), object, Entry::Wanted)
+    }
+
+    /// Takes back what a backing kept, unless there is something newer.
+    pub fn take_back(&self, key: [u8; 16], objects: Vec<Arc<Object>>) {
+        let changing = self.changing(&key);
+        if !self.entries.contains_key(&key)
+            && let Some(variants) = Variants::fitting(objects, self.entry_bytes_max, &self.objects)
+        {
+            self.entries.insert(key, Arc::new(variants));
+        }
+        drop(changing);
     }
 
     /// Removes every variant of a key; answers whether there was one.
     pub fn purge_key(&self, key: &[u8; 16]) -> bool {
-        let Some(shard) = self.shard(key) else { return false };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(variants) = shard.entries.pop(key) else { return false };
-        self.forget(&mut shard, &variants);
-        true
+        let changing = self.changing(key);
+        let removed = self.entries.remove(key);
+        drop(changing);
+        if let Some(backing) = &self.backing {
+            backing.forget(key);
+        }
+        removed.is_some()
     }
 
     /// Bytes that the stored objects cost.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        usize::try_from(self.entries.weight()).unwrap_or(usize::MAX)
     }
 
     /// Objects stored, each variant counted.
@@ -149,36 +224,10 @@ impl Store {
         self.objects.load(Ordering::Relaxed)
     }
 
-    /// Objects that had to go for others since the start.
+    /// Objects that had to go for others since the start, or were not let in because of them.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.evictions.load(Ordering::Relaxed)
-    }
-
-    fn shard(&self, key: &[u8; 16]) -> Option<&Mutex<Shard>> {
-        let [first, ..] = key;
-        self.shards.get(usize::from(*first) % SHARDS)
-    }
-
-    fn put_bytes(&self, key: [u8; 16], object: Arc<Object>) -> bool {
-        let cost = object.cost_bytes();
-        if cost > self.shard_bytes_max {
-            return false;
-        }
-        let Some(shard) = self.shard(&key) else { return false };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut variants = shard.entries.pop(&key).unwrap_or_default();
-        let before = variants.clone();
-        variants.retain(|stored| stored.variance != object.variance);
-        if variants.len() >= VARIANTS_MAX {
-            variants.remove(0);
-        }
-        variants.push(object);
-        self.forget(&mut shard, &before);
-        self.remember(&mut shard, &variants);
-        shard.entries.put(key, variants);
-        self.evict(&mut shard);
-        true
     }
 
     /// Whether something changed since an answer was asked for.
@@ -188,206 +237,99 @@ impl Store {
         object.target.as_ref().is_some_and(covers)
     }
 
-    fn evict(&self, shard: &mut Shard) {
-        while shard.bytes > self.shard_bytes_max {
-            let Some((_, variants)) = shard.entries.pop_lru() else { return };
-            self.forget(shard, &variants);
-            self.evictions.fetch_add(variants.len() as u64, Ordering::Relaxed);
-        }
+    /// What an object may cost.
+    pub(super) fn object_bytes_max(&self) -> usize {
+        self.entry_bytes_max
     }
 
-    fn remember(&self, shard: &mut Shard, variants: &[Arc<Object>]) {
-        let cost: usize = variants.iter().map(|object| object.cost_bytes()).sum();
-        shard.bytes += cost;
-        self.bytes.fetch_add(cost, Ordering::Relaxed);
-        self.objects.fetch_add(variants.len(), Ordering::Relaxed);
+    /// The variant of a key that came last.
+    pub(super) fn newest(&self, key: &[u8; 16]) -> Option<Arc<Object>> {
+        self.entries.get(key)?.newest().cloned()
     }
 
-    fn forget(&self, shard: &mut Shard, variants: &[Arc<Object>]) {
-        let cost: usize = variants.iter().map(|object| object.cost_bytes()).sum();
-        shard.bytes = shard.bytes.saturating_sub(cost);
-        self.bytes.fetch_sub(cost, Ordering::Relaxed);
-        self.objects.fetch_sub(variants.len(), Ordering::Relaxed);
+    /// [`put`](Self::put) under a key's bytes.
+    pub(super) fn put_asked(&self, key: [u8; 16], object: Arc<Object>) -> bool {
+        self.put_bytes(key, object, Entry::Asked)
     }
-}
 
-#[async_trait]
-impl Storage for Store {
-    async fn lookup(
-        &'static self,
-        key: &CacheKey,
-        _trace: &SpanHandle,
-    ) -> pingora::Result<Option<(CacheMeta, HitHandler)>> {
-        let object = match key.extensions.get::<Pinned>() {
-            Some(Pinned(object)) => Some(object.clone()),
-            None => self.newest(&key.combined_bin()),
+    fn put_bytes(&self, key: [u8; 16], object: Arc<Object>, entry: Entry) -> bool {
+        let changing = self.changing(&key);
+        let before = self.entries.peek(&key);
+        let (replaced, mut objects) =
+            before.as_ref().map_or((None, Vec::new()), |before| before.parted(&object));
+        let object = Arc::new(object.compact(replaced.as_deref()));
+        let asked_at = object.asked_at;
+        objects.push(object);
+        let Some(variants) =
+            Variants::fitting(objects.clone(), self.entry_bytes_max, &self.objects)
+        else {
+            return false;
         };
-        Ok(object.map(|object| {
-            let hit: HitHandler = Box::new(Hit { body: object.body.clone(), next: None });
-            (object.meta(), hit)
-        }))
-    }
-
-    async fn get_miss_handler(
-        &'static self,
-        key: &CacheKey,
-        meta: &CacheMeta,
-        _trace: &SpanHandle,
-    ) -> pingora::Result<MissHandler> {
-        Ok(Box::new(Miss {
-            store: self,
-            key: key.combined_bin(),
-            head: meta.response_header_copy(),
-            windows: windows_of(meta),
-            body: BytesMut::new(),
-        }))
-    }
-
-    async fn purge(
-        &'static self,
-        target: PurgeTarget<'_>,
-        _type: PurgeType,
-        _trace: &SpanHandle,
-    ) -> pingora::Result<PurgeOutcome> {
-        let purged = match target {
-            PurgeTarget::Active(key) => self.purge_key(&key.combined_bin()),
-            PurgeTarget::Exact(entry) => self.purge_key(&entry.key().combined_bin()),
+        let is_known = before.is_some();
+        drop(before);
+        let is_stored = match entry {
+            Entry::Asked if !is_known && !self.lets_in(&key, &variants) => {
+                self.evictions.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            entry => self.insert(key, Arc::new(variants), entry),
         };
-        Ok(if purged { PurgeOutcome::Purged(None) } else { PurgeOutcome::NotFound })
-    }
-
-    async fn update_meta(
-        &'static self,
-        key: &CacheKey,
-        meta: &CacheMeta,
-        _trace: &SpanHandle,
-    ) -> pingora::Result<bool> {
-        let bytes = key.combined_bin();
-        let Some(object) = self.newest(&bytes) else { return Ok(false) };
-        let head = meta.response_header_copy();
-        let updated = Object { head, windows: windows_of(meta), ..Object::clone(&object) };
-        Ok(self.put_bytes(bytes, Arc::new(updated)))
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync + 'static) {
-        self
-    }
-}
-
-impl Store {
-    fn newest(&self, key: &[u8; 16]) -> Option<Arc<Object>> {
-        let mut shard = self.shard(key)?.lock().unwrap_or_else(PoisonError::into_inner);
-        shard.entries.get(key).and_then(|variants| variants.last()).cloned()
-    }
-}
-
-/// Hands a stored body on, whole or a part of it.
-struct Hit {
-    body: Bytes,
-    /// What is still to be read; `None` before the first read and seek, empty when done.
-    next: Option<Bytes>,
-}
-
-#[async_trait]
-impl HandleHit for Hit {
-    async fn read_body(&mut self) -> pingora::Result<Option<Bytes>> {
-        let body = self.next.take().unwrap_or_else(|| self.body.clone());
-        self.next = Some(Bytes::new());
-        Ok((!body.is_empty()).then_some(body))
-    }
-
-    async fn finish(
-        self: Box<Self>,
-        _storage: &'static (dyn Storage + Sync),
-        _key: &CacheKey,
-        _trace: &SpanHandle,
-    ) -> pingora::Result<()> {
-        Ok(())
-    }
-
-    fn can_seek(&self) -> bool {
-        true
-    }
-
-    fn seek(&mut self, start: usize, end: Option<usize>) -> pingora::Result<()> {
-        let end = end.unwrap_or(self.body.len()).min(self.body.len());
-        if start >= end {
-            return pingora::Error::e_explain(
-                pingora::ErrorType::InternalError,
-                format!("seek to {start} of {end} bytes"),
-            );
+        drop(changing);
+        // What was not asked for again says nothing new.
+        if replaced.is_none_or(|replaced| replaced.asked_at != asked_at)
+            && let Some(backing) = &self.backing
+        {
+            backing.keep(&key, &objects);
         }
-        self.next = Some(self.body.slice(start..end));
-        Ok(())
+        is_stored
     }
 
-    fn get_eviction_weight(&self) -> usize {
-        self.body.len()
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut (dyn Any + Send + Sync) {
-        self
-    }
-}
-
-/// Collects a body and stores it when it is complete; dropped before, it leaves no trace.
-struct Miss {
-    store: &'static Store,
-    key: [u8; 16],
-    head: ResponseHeader,
-    windows: Windows,
-    body: BytesMut,
-}
-
-#[async_trait]
-impl HandleMiss for Miss {
-    async fn write_body(&mut self, data: Bytes, _eof: bool) -> pingora::Result<()> {
-        if self.body.len() + data.len() > self.store.shard_bytes_max {
-            return pingora::Error::e_explain(
-                pingora::ErrorType::InternalError,
-                "the body is larger than the store can keep",
-            );
+    /// Puts an entry into the map. What makes room may be the entry itself, when it is large beside
+    /// what is new; the map remembers its key, and lets it in among what is used when it comes again.
+    fn insert(&self, key: [u8; 16], variants: Arc<Variants>, entry: Entry) -> bool {
+        self.entries.insert(key, variants.clone());
+        let is_stored = self.entries.contains_key(&key);
+        if is_stored || entry == Entry::Asked {
+            return is_stored;
         }
-        self.body.extend_from_slice(&data);
-        Ok(())
+        self.entries.insert(key, variants);
+        self.entries.contains_key(&key)
     }
 
-    async fn finish(self: Box<Self>) -> pingora::Result<MissFinishType> {
-        let size = self.body.len();
-        let object = Object {
-            head: self.head,
-            body: self.body.freeze(),
-            windows: self.windows,
-            validators: Validators::default(),
-            variance: Variance::default(),
-            upstream_status: StatusCode::OK,
-            target: None,
-            labels: Arc::default(),
-            usage: Arc::default(),
-            took: Duration::ZERO,
-            asked_at: self.windows.stored_at,
-            refresh_after: self.windows.stored_at,
-        };
-        self.store.put_bytes(self.key, Arc::new(object));
-        Ok(MissFinishType::Created(size))
+    fn lets_in(&self, key: &[u8; 16], variants: &Variants) -> bool {
+        let count = self.doorkeeper.count(key);
+        let (bytes, bytes_max) = (self.entries.weight(), self.entries.capacity());
+        let is_full = bytes > bytes_max / 100 * 95;
+        let mean = self.bytes() / self.entries.len().max(1);
+        !is_full || lets_in(variants.cost_bytes(), mean, count)
+    }
+
+    fn changing(&self, key: &[u8; 16]) -> Option<MutexGuard<'_, ()>> {
+        let [first, ..] = key;
+        let lock = self.changes.get(usize::from(*first) % CHANGE_LOCKS)?;
+        Some(lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn windows_of(meta: &CacheMeta) -> Windows {
-    let after = |seconds: u32| -> SystemTime {
-        meta.fresh_until() + Duration::from_secs(u64::from(seconds))
-    };
-    Windows {
-        stored_at: meta.created(),
-        born_at: meta.created(),
-        may_be_stale: true,
-        fresh_until: meta.fresh_until(),
-        stale_until: after(meta.stale_while_revalidate_sec()),
-        error_until: after(meta.stale_if_error_sec()),
+/// What an entry weighs.
+#[derive(Clone, Debug)]
+struct Costs;
+
+impl Weighter<[u8; 16], Arc<Variants>> for Costs {
+    fn weight(&self, _key: &[u8; 16], variants: &Arc<Variants>) -> u64 {
+        variants.cost_bytes() as u64
+    }
+}
+
+/// Counts what had to go.
+#[derive(Clone, Debug)]
+struct Evictions(Arc<AtomicU64>);
+
+impl Lifecycle<[u8; 16], Arc<Variants>> for Evictions {
+    type RequestState = ();
+
+    fn on_evict(&self, _state: &mut (), _key: [u8; 16], variants: Arc<Variants>) {
+        self.0.fetch_add(variants.objects().len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -395,11 +337,16 @@ fn windows_of(meta: &CacheMeta) -> Windows {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    use http::HeaderValue;
+    use bytes::Bytes;
+    use http::{HeaderValue, StatusCode};
+    use pingora::http::ResponseHeader;
+    use proptest::prelude::*;
 
     use super::super::key::KeyParts;
+    use super::super::object::{Validators, Variance};
+    use super::super::windows::Windows;
     use super::*;
 
     fn key(path: &str) -> Key {
@@ -479,9 +426,9 @@ mod tests {
     }
 
     #[test]
-    fn an_object_larger_than_a_shard_is_not_stored() {
+    fn an_object_larger_than_the_budget_is_not_stored() {
         let store = Store::new(16 * 1024);
-        assert!(!store.put(&key("/a"), object(&"x".repeat(2_000), None)));
+        assert!(!store.put(&key("/a"), object(&"x".repeat(15_000), None)));
         assert_eq!(store.bytes(), 0);
     }
 
@@ -494,14 +441,114 @@ mod tests {
         assert_eq!((store.objects(), store.bytes()), (0, 0));
     }
 
-    #[tokio::test]
-    async fn a_hit_reads_the_part_that_was_sought() {
-        let mut hit = Hit { body: Bytes::from_static(b"0123456789"), next: None };
-        hit.seek(2, Some(5)).unwrap();
-        assert_eq!(hit.read_body().await.unwrap().unwrap(), "234");
-        assert!(hit.read_body().await.unwrap().is_none());
-        hit.seek(8, Some(100)).unwrap();
-        assert_eq!(hit.read_body().await.unwrap().unwrap(), "89");
-        assert!(hit.seek(10, None).is_err());
+    #[test]
+    fn every_object_is_shown_once() {
+        let store = Store::new(1 << 20);
+        let (de, fr) = (language("de"), language("fr"));
+        store.put(&key("/a"), object("ja", Some(("accept-language", &de))));
+        store.put(&key("/a"), object("oui", Some(("accept-language", &fr))));
+        store.put(&key("/b"), object("b", None));
+        let mut shown = Vec::new();
+        store.for_each(|key, object| shown.push((*key, object.body.clone())));
+        shown.sort();
+        let (a, b) = (*key("/a").as_bytes(), *key("/b").as_bytes());
+        let mut wanted = vec![(a, "ja".into()), (a, "oui".into()), (b, Bytes::from("b"))];
+        wanted.sort();
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn what_is_asked_for_again_and_again_survives_a_scan() {
+        let store = Store::new(256 * 1024);
+        let body = "x".repeat(1_000);
+        let hot: Vec<Key> = (0..20).map(|index| key(&format!("/hot/{index}"))).collect();
+        let nobody = HeaderMap::new();
+        for hot in &hot {
+            store.put(hot, object(&body, None));
+        }
+        for index in 0..5_000 {
+            store.put(&key(&format!("/{index}")), object(&body, None));
+            if index % 20 == 0 {
+                hot.iter().for_each(|hot| drop(store.select(hot, &nobody)));
+            }
+        }
+        let left = hot.iter().filter(|hot| store.select(hot, &nobody).is_some()).count();
+        assert_eq!(left, hot.len());
+    }
+
+    #[test]
+    fn a_large_answer_waits_at_the_door_of_a_full_store_unless_it_is_wanted() {
+        let store = Store::new(256 * 1024);
+        for index in 0..1_000 {
+            store.put(&key(&format!("/{index}")), object(&"x".repeat(500), None));
+        }
+        let large = || object(&"x".repeat(50_000), None);
+        let evictions = store.evictions();
+        assert!(!store.put(&key("/large"), large()));
+        assert_eq!(store.evictions(), evictions + 1);
+        assert!((0..64).any(|_| store.put(&key("/large"), large())), "asked for often");
+        assert!(store.put_wanted(&key("/wanted"), large()));
+        assert_eq!(store.select(&key("/wanted"), &HeaderMap::new()).unwrap().body.len(), 50_000);
+    }
+
+    #[test]
+    fn what_is_taken_back_replaces_nothing_newer() {
+        let store = Store::new(1 << 20);
+        store.take_back(*key("/a").as_bytes(), vec![object("old", None)]);
+        assert_eq!(store.select(&key("/a"), &HeaderMap::new()).unwrap().body, "old");
+        store.put(&key("/a"), object("new", None));
+        store.take_back(*key("/a").as_bytes(), vec![object("old", None)]);
+        assert_eq!(store.select(&key("/a"), &HeaderMap::new()).unwrap().body, "new");
+        assert_eq!(store.objects(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn budget_and_counts_hold_whatever_is_done(
+            steps in prop::collection::vec((0..60_u8, 0..6_u8, 0..30_000_usize), 1..300),
+        ) {
+            let (budget, languages) = (128 * 1024, ["de", "fr", "it", "es"].map(language));
+            let store = Store::new(budget);
+            let mut put = 0;
+            for (name, deed, length) in steps {
+                let key = key(&format!("/{name}"));
+                match languages.get(usize::from(deed)) {
+                    Some(language) => {
+                        let new = object(&"x".repeat(length), Some(("accept-language", language)));
+                        if store.put(&key, new) {
+                            put += 1;
+                            let found = store.select(&key, language).unwrap();
+                            prop_assert_eq!(found.body.len(), length);
+                        }
+                    }
+                    None if deed == 4 => drop(store.purge_key(key.as_bytes())),
+                    None => drop(store.newest(key.as_bytes())),
+                }
+                prop_assert!(store.bytes() <= budget);
+            }
+            let (mut shown, mut cost) = (0, 0);
+            store.for_each(|_, object| {
+                shown += 1;
+                cost += object.cost_bytes();
+            });
+            prop_assert_eq!(store.objects(), shown);
+            prop_assert!(cost <= store.bytes() && shown <= put);
+        }
+
+        #[test]
+        fn what_is_put_is_found_while_there_is_room(
+            bodies in prop::collection::vec("[a-z]{0,200}", 1..100),
+        ) {
+            let store = Store::new(1 << 20);
+            for (index, body) in bodies.iter().enumerate() {
+                let is_kept = store.put(&key(&format!("/{index}")), object(body, None));
+                prop_assert!(is_kept);
+            }
+            for (index, body) in bodies.iter().enumerate() {
+                let found = store.select(&key(&format!("/{index}")), &HeaderMap::new()).unwrap();
+                prop_assert_eq!(&found.body, body);
+            }
+            prop_assert_eq!((store.objects(), store.evictions()), (bodies.len(), 0));
+        }
     }
 }

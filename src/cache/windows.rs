@@ -48,6 +48,12 @@ pub struct Grace {
 }
 
 impl Windows {
+    /// Until when it may be used at all, were the upstream to fail from now on.
+    #[must_use]
+    pub fn usable_until(&self) -> SystemTime {
+        self.fresh_until.max(self.stale_until).max(self.error_until)
+    }
+
     /// Whether less than half of its time is left.
     #[must_use]
     pub fn is_near_its_end(&self, now: SystemTime) -> bool {

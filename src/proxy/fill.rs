@@ -18,6 +18,7 @@ use super::headers;
 use super::landing::{fits, is_about_another, is_worth_remembering, settle};
 use crate::cache::flight::{Boarding, Lead, Passenger};
 use crate::cache::key::Key;
+use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::cache::{self, Lookup};
 use crate::clock::Now;
@@ -187,7 +188,7 @@ impl Filler {
             {
                 Outcome::Failed(object)
             }
-            Outcome::Stored(object) if !self.state.store.put(&errand.key, object.clone()) => {
+            Outcome::Stored(object) if !self.store(errand, object.clone()) => {
                 Outcome::Given(object)
             }
             outcome => outcome,
@@ -199,6 +200,15 @@ impl Filler {
         let known_until = is_worth_remembering(&outcome).then(|| now() + errand.policy.error_for);
         lead.land(outcome.clone(), known_until);
         outcome
+    }
+
+    fn store(&self, errand: &Errand, object: Arc<Object>) -> bool {
+        match errand.dispatch.origin {
+            Origin::Prewarm => self.state.store.put_wanted(&errand.key, object),
+            Origin::Client | Origin::Revalidation | Origin::Ahead => {
+                self.state.store.put(&errand.key, object)
+            }
+        }
     }
 
     /// What is stored stays as it is, and is not refreshed by the next client again.
