@@ -11,9 +11,11 @@ pub mod redis;
 pub mod revocations;
 pub mod tokens;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use prometheus::IntCounter;
 
@@ -216,11 +218,33 @@ impl State {
             }
         }
         catch_up(&upstream.call_write_failures, self.calls.write_failures());
+        self.measure_runway(snapshot, now);
         self.metrics.cache.bytes.set(gauge(self.store.bytes()));
         self.metrics.cache.objects.set(gauge(self.store.objects()));
         catch_up(&self.metrics.cache.evictions, self.store.evictions());
         self.measure_identity();
         self.measure_memory();
+    }
+
+    /// How long each route that keeps answers could do without its upstream.
+    fn measure_runway(&self, snapshot: &Snapshot, now: Now) {
+        let caching = snapshot.routes.iter().filter(|route| route.cache.is_some());
+        let mut until: HashMap<&str, SystemTime> =
+            caching.map(|route| (route.name.as_str(), now.wall)).collect();
+        self.store.for_each(|_, object| {
+            if let Some(until) = until.get_mut(object.labels.route.as_str())
+                && object.windows.usable_until() > *until
+                && !self.store.is_invalid(object)
+            {
+                *until = object.windows.usable_until();
+            }
+        });
+        self.metrics.cache.runway_seconds.reset();
+        for (route, until) in until {
+            let left = until.duration_since(now.wall).unwrap_or_default().as_secs();
+            let runway = self.metrics.cache.runway_seconds.with_label_values(&[route]);
+            runway.set(i64::try_from(left).unwrap_or(i64::MAX));
+        }
     }
 
     /// Lets the series of a pool begin at zero, and not with the first event.

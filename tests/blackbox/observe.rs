@@ -234,3 +234,25 @@ async fn threads_are_as_many_as_configured() {
     tokio::time::timeout(harness::PATIENCE, named).await.expect("three workers");
     assert_eq!(workers(), 3);
 }
+
+#[tokio::test]
+async fn runway_says_how_long_a_route_could_do_without_its_upstream() {
+    let route = |name: &str, policy: &str| {
+        format!(
+            "{{name: {name}, path_prefix: /{name}, pool: service, auth: {{anonymous: true}}, cache: {policy}}}"
+        )
+    };
+    let sections = "cache: {policies: {long: {fresh: 1h, stale_if_error: 1d}, short: {fresh: 1m}}}";
+    let (_origin, gw) = serve(sections, &[&route("long", "long"), &route("short", "short")]).await;
+    let runway = async |route: &str| {
+        gw.metric("farmgate_cache_runway_seconds", &[("route", route)]).await.expect("a runway")
+    };
+    assert_eq!((runway("long").await, runway("short").await), (0.0, 0.0));
+    gw.get("/long/x").send().await.expect_status(200);
+    let (long, short) = (runway("long").await, runway("short").await);
+    assert!((86_400.0 + 3_500.0..=90_000.0).contains(&long) && short == 0.0, "{long} {short}");
+    gw.get("/short/x").send().await.expect_status(200);
+    assert!((1.0..=60.0).contains(&runway("short").await));
+    gw.post("/long/x").send().await.expect_status(200);
+    assert_eq!(runway("long").await, 0.0, "what is invalid helps nobody");
+}
