@@ -10,6 +10,7 @@ pub mod auth;
 pub mod cache;
 pub mod envelope;
 pub mod metrics;
+pub mod points;
 pub mod ratelimit;
 pub mod tls;
 pub mod upstream;

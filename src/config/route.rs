@@ -1,5 +1,6 @@
 //! What one entry of `routes` in `conf/gateway.yaml` says.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -153,8 +154,36 @@ pub struct PrewarmConfig {
     pub every: Period,
     /// Host of the requests, when the route names none or several.
     pub host: Option<HostName>,
-    /// Paths with query, each fetched once a round.
+    /// How much earlier than that a round may begin, at random: several gateways do not ask at once.
+    #[serde(default = "Period::zero", deserialize_with = "Period::or_zero")]
+    pub jitter: Period,
+    /// Paths with query, each fetched once a round. Names in braces stand for what a point says.
     pub targets: Vec<String>,
+    /// For which points the targets are fetched that have names in braces.
+    pub points: Option<PointsConfig>,
+}
+
+/// Where points come from: a file, or the list that a service gives.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PointsConfig {
+    /// A CSV file whose first line names its columns, or a `.json` file; relative to this file's
+    /// folder. It is read again by a reload.
+    pub file: Option<PathBuf>,
+    /// The route of the service that gives the list; asked once a round.
+    pub route: Option<String>,
+    /// Path with query of that list.
+    pub path: Option<String>,
+    /// Where in JSON the list is, as a JSON pointer such as `/data/fields`; the whole, if left out.
+    #[serde(default)]
+    pub list: String,
+    /// Most points.
+    #[serde(default = "default_points_max")]
+    pub points_max: usize,
+}
+
+fn default_points_max() -> usize {
+    1000
 }
 
 fn default_timeout() -> Period {

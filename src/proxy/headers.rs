@@ -186,7 +186,7 @@ pub(super) fn make_keepable(
 
 /// The head of a fetch that no client caused.
 #[must_use]
-pub(super) fn prewarm_head(target: &str, host: &str) -> Option<RequestHeader> {
+pub fn prewarm_head(target: &str, host: &str) -> Option<RequestHeader> {
     let mut head = RequestHeader::build(Method::GET, target.as_bytes(), None).ok()?;
     head.insert_header(header::HOST, host).ok()?;
     head.insert_header(header::ACCEPT, "*/*").ok()?;

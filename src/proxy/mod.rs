@@ -45,6 +45,7 @@ use pingora_cache::{CacheMeta, ForcedFreshness};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 pub use errand::prewarm_errand;
+pub use headers::prewarm_head;
 pub use request_id::new_request_id;
 
 use crate::admission::{self, Refused};

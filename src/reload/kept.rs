@@ -75,6 +75,13 @@ impl<'a> Kept<'a> {
         }
         self.warnings.extend(warnings);
         self.warn_of_legacy(gateway);
+        for (index, route) in gateway.value.routes.iter().enumerate() {
+            let points = route.prewarm.as_ref().and_then(|prewarm| prewarm.points.as_ref());
+            if let Some(file) = points.and_then(|points| points.file.as_ref()) {
+                let path = format!("routes[{index}].prewarm.points.file");
+                self.file(gateway, path, file, faults);
+            }
+        }
         if let Some(map) = auth.hmac.as_ref().and_then(|hmac| hmac.clients_json.as_ref()) {
             self.secret(gateway, "auth.hmac.clients_json".into(), map, faults);
         }
@@ -131,6 +138,22 @@ impl<'a> Kept<'a> {
         file: &Path,
         faults: &mut Vec<ConfigFault>,
     ) {
+        self.file(gateway, path.clone(), file, faults);
+        let Some(bytes) = self.files.get(&path) else { return };
+        if let Err(error) = tls::check_authorities(bytes) {
+            let shown = self.base.join(file);
+            gateway.report(faults, &path, format!("{} {error}", shown.display()));
+            self.files.remove(&path);
+        }
+    }
+
+    fn file(
+        &mut self,
+        gateway: &Source<GatewayConfig>,
+        path: String,
+        file: &Path,
+        faults: &mut Vec<ConfigFault>,
+    ) {
         let file = self.base.join(file);
         let mut bytes = Vec::new();
         let read = File::open(&file)
@@ -141,12 +164,7 @@ impl<'a> Kept<'a> {
                 let problem = format!("{shown} has more than {FILE_BYTES_MAX} bytes; shorten it");
                 gateway.report(faults, &path, problem);
             }
-            Ok(_) => match tls::check_authorities(&bytes) {
-                Ok(()) => {
-                    self.files.insert(path, bytes);
-                }
-                Err(error) => gateway.report(faults, &path, format!("{shown} {error}")),
-            },
+            Ok(_) => drop(self.files.insert(path, bytes)),
             Err(error) => gateway.report(faults, &path, format!("cannot read {shown}: {error}")),
         }
     }

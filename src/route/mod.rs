@@ -129,8 +129,29 @@ pub struct Prewarm {
     pub every: Duration,
     /// The host that the requests name.
     pub host: String,
-    /// Paths with query.
+    /// How much earlier than that a round may begin.
+    pub jitter: Duration,
+    /// Over which schemes the requests of clients come: `true` stands for TLS.
+    pub schemes: Vec<bool>,
+    /// Paths with query, complete.
     pub targets: Vec<String>,
+    /// Further ones, for points that a service lists.
+    pub listed: Option<Listed>,
+}
+
+/// Targets for the points that a service lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Name of the route that leads to the service.
+    pub route: String,
+    /// Path with query of the list.
+    pub path: String,
+    /// Where in its JSON the list is.
+    pub pointer: String,
+    /// Most points.
+    pub points_max: usize,
+    /// Targets with names in braces.
+    pub templates: Vec<String>,
 }
 
 /// What a request says to the key of its answer.

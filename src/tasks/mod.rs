@@ -3,3 +3,4 @@
 pub mod keeper;
 pub mod lifecycle;
 pub mod prewarm;
+mod round;

@@ -8,21 +8,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use rand::Rng;
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 
-use crate::cache::outcome::Outcome;
+use super::round::{Ended, Round};
 use crate::clock::Now;
 use crate::metrics::Metrics;
-use crate::proxy::exchange::{Dispatch, Origin};
 use crate::proxy::fill::Filler;
-use crate::proxy::{new_request_id, prewarm_errand};
 use crate::route::{Prewarm, Route};
 use crate::snapshot::{Live, Snapshot};
-
-/// Targets of one route that are fetched at once.
-const AT_ONCE_MAX: usize = 4;
 
 /// How often the schedule looks for a new configuration.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +37,8 @@ struct Schedule {
     /// By route: what was warmed, and when the next round is due.
     due_at: BTreeMap<String, (Prewarm, Instant)>,
     running: HashMap<task::Id, Running>,
+    /// By route: what its service listed the last time.
+    listed: HashMap<String, Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -72,8 +69,10 @@ impl Warmer {
             }
             for (route, prewarm) in schedule.due(&snapshot, now) {
                 let name = route.name.clone();
-                let round = round(self.filler.clone(), snapshot.clone(), route, prewarm);
-                let task = rounds.spawn(round).id();
+                let (filler, snapshot) = (self.filler.clone(), snapshot.clone());
+                let listed = schedule.listed.get(&name).cloned().unwrap_or_default();
+                let round = Round { filler, snapshot, route, prewarm, listed };
+                let task = rounds.spawn(round.run()).id();
                 schedule.running.insert(task, Running { route: name, began: now });
             }
             if schedule.has_run_each(&snapshot) {
@@ -84,7 +83,8 @@ impl Warmer {
                 Some(joined) = rounds.join_next_with_id() => match joined {
                     Ok((task, ended)) => {
                         ended.record(metrics);
-                        schedule.end(task, &ended, Now::read().instant);
+                        let draw = rand::thread_rng().gen_range(0.0..=1.0);
+                        schedule.end(task, ended, draw, Now::read().instant);
                     }
                     Err(error) => {
                         tracing::error!(%error, "pre-warm round was lost");
@@ -103,6 +103,7 @@ impl Schedule {
         let is_gone = |name: &String| !warmed(snapshot).any(|(route, _)| route.name == *name);
         let gone: Vec<String> = self.due_at.keys().filter(|name| is_gone(name)).cloned().collect();
         self.due_at.retain(|name, _| !gone.contains(name));
+        self.listed.retain(|name, _| !gone.contains(name));
         gone
     }
 
@@ -126,12 +127,14 @@ impl Schedule {
             .collect()
     }
 
-    fn end(&mut self, task: task::Id, ended: &Ended, now: Instant) {
+    /// Plans the next round; `draw`, from 0 to 1, says how much of the jitter it comes earlier.
+    fn end(&mut self, task: task::Id, ended: Ended, draw: f64, now: Instant) {
         let Some(Running { route, began }) = self.running.remove(&task) else { return };
-        let every = ended.prewarm.every;
+        let every = ended.prewarm.every.saturating_sub(ended.prewarm.jitter.mul_f64(draw));
         let retry = now + (every / 10).min(RETRY_AFTER_MAX);
         let next = if ended.failed == 0 { began + every } else { retry };
-        self.due_at.insert(route, (ended.prewarm.clone(), next));
+        self.listed.insert(route.clone(), ended.listed);
+        self.due_at.insert(route, (ended.prewarm, next));
     }
 
     fn lose(&mut self, task: task::Id, now: Instant) {
@@ -152,65 +155,16 @@ impl Schedule {
     }
 }
 
-/// How a round went.
-#[derive(Debug)]
-struct Ended {
-    route: String,
-    prewarm: Prewarm,
-    failed: usize,
-}
-
 impl Ended {
     fn record(&self, metrics: &Metrics) {
-        let Self { route, prewarm, failed } = self;
-        let targets = prewarm.targets.len();
+        let Self { route, failed, tried, .. } = self;
         if *failed == 0 {
             let last = metrics.cache.prewarm_last_success.with_label_values(&[route]);
             last.set(Now::read().unix_seconds());
         } else {
-            tracing::warn!(route, failed, targets, "pre-warm round incomplete");
+            tracing::warn!(route, failed, tried, "pre-warm round incomplete");
         }
     }
-}
-
-async fn round(
-    filler: Arc<Filler>,
-    snapshot: Arc<Snapshot>,
-    route: Arc<Route>,
-    prewarm: Prewarm,
-) -> Ended {
-    let mut failed = 0;
-    for targets in prewarm.targets.chunks(AT_ONCE_MAX) {
-        let mut fetches = Vec::new();
-        for target in targets {
-            fetches.push(fetch(&filler, &snapshot, &route, &prewarm.host, target));
-        }
-        failed += join_all(fetches).await.iter().filter(|warmed| !**warmed).count();
-    }
-    Ended { route: route.name.clone(), prewarm, failed }
-}
-
-async fn fetch(
-    filler: &Arc<Filler>,
-    snapshot: &Arc<Snapshot>,
-    route: &Arc<Route>,
-    host: &str,
-    target: &str,
-) -> bool {
-    let Some(policy) = &route.cache else { return false };
-    let dispatch = Dispatch {
-        snapshot: snapshot.clone(),
-        route: route.clone(),
-        request_id: new_request_id(),
-        origin: Origin::Prewarm,
-        client: None,
-        is_tls: false,
-        callers: Arc::default(),
-        deadline: Now::read().instant + route.timeout,
-        failure: Arc::default(),
-    };
-    let Some(errand) = prewarm_errand(policy, host, target, dispatch) else { return false };
-    matches!(filler.prewarm(&errand).await, Outcome::Stored(_))
 }
 
 fn warmed(snapshot: &Snapshot) -> impl Iterator<Item = (&Arc<Route>, &Prewarm)> {

@@ -188,7 +188,7 @@ const TRIED_IDENTITY: [(&str, &str); 54] = [
 ];
 
 /// The same for routes and pools.
-const TRIED_ROUTES: [(&str, &str); 43] = [
+const TRIED_ROUTES: [(&str, &str); 50] = [
     ("RouteConfig.name", "observe::requests_are_counted_by_route_method_and_status"),
     ("RouteConfig.hosts", "refusals::route_is_found_by_host_in_any_case_and_with_any_port"),
     ("RouteConfig.path_prefix", "refusals::escaped_letters_do_not_walk_around_a_route"),
@@ -231,6 +231,16 @@ const TRIED_ROUTES: [(&str, &str); 43] = [
     ("PrewarmConfig.every", "check::faults_between_sections_are_found"),
     ("PrewarmConfig.host", "observe::readiness_waits_for_prewarming_no_longer_than_it_may"),
     ("PrewarmConfig.targets", "observe::readiness_waits_for_prewarming_no_longer_than_it_may"),
+    ("PrewarmConfig.jitter", "warmth::rounds_with_jitter_come_earlier_and_never_later"),
+    ("PrewarmConfig.points", "warmth::every_point_of_a_file_is_warm_before_anyone_asks"),
+    ("PointsConfig.file", "warmth::every_point_of_a_file_is_warm_before_anyone_asks"),
+    ("PointsConfig.list", "warmth::every_point_of_a_file_is_warm_before_anyone_asks"),
+    (
+        "PointsConfig.route",
+        "warmth::points_that_a_service_lists_are_warm_and_the_last_list_is_kept",
+    ),
+    ("PointsConfig.path", "warmth::points_that_a_service_lists_are_warm_and_the_last_list_is_kept"),
+    ("PointsConfig.points_max", "warmth::list_with_too_many_points_warms_none_of_them"),
     ("PoolConfig.peers", "failover::dead_peer_is_passed_over"),
     ("PoolConfig.tls", "failover::peers_over_tls_must_carry_the_configured_name"),
     ("PoolConfig.connect_timeout", "failover::peer_that_does_not_accept_is_given_up_in_time"),

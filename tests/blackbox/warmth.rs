@@ -166,3 +166,114 @@ async fn targets_of_a_new_configuration_are_warmed_at_once() {
     origin.wait_for_calls("/b", 1).await;
     assert!(before.elapsed() < Duration::from_millis(1_900), "{:?}", before.elapsed());
 }
+
+/// A gateway that warms one route with these members of `prewarm`, and has another that leads to the
+/// same service; `points.csv` and `points.json` stand beside its configuration.
+async fn warming(origin: &Origin, prewarm: &str, file: (&str, &str)) -> Gateway {
+    let warm = format!(
+        "{{name: warm, path_prefix: /w, pool: service, auth: {{anonymous: true}}, cache: kept, \
+         prewarm: {{host: farm.example, {prewarm}}}}}"
+    );
+    let fields = "{name: fields, path_prefix: /fields, pool: service, auth: {any: [jwt]}}";
+    let auth = "auth: {jwt: [{issuer: farm, audience: nextcloud, algorithms: [HS256], \
+                keys: ['env:JWT_SECRET']}]}";
+    let conf = conf(&format!("{auth}\n{}", kept("fresh: 1h")), &[&warm, fields]);
+    let launcher = gateway().with(conf).pool("service", origin.address());
+    launcher.file(&format!("conf/{}", file.0), file.1).start().await
+}
+
+#[tokio::test]
+async fn every_point_of_a_file_is_warm_before_anyone_asks() {
+    let csv = ("points.csv", "name,lat,lon\nnorth end,-1.25,36.75\nriver,2,3\n");
+    let json = ("points.json", r#"{"data": [{"name": "river", "at": [3, 2]}]}"#);
+    let of_csv =
+        "every: 55m, targets: ['/w?lat={lat}&lon={lon}', /w/plain], points: {file: points.csv}";
+    let of_json = "every: 55m, targets: ['/w?lat={at.1}&lon={at.0}'], \
+                   points: {file: points.json, list: /data}";
+    for (prewarm, file, targets) in [
+        (of_csv, csv, &["/w?lat=-1.25&lon=36.75", "/w?lat=2&lon=3", "/w/plain"][..]),
+        (of_json, json, &["/w?lat=2&lon=3"]),
+    ] {
+        let origin = Origin::start().await;
+        origin.otherwise(Answer::json("1"));
+        let gw = warming(&origin, prewarm, file).await;
+        for target in targets {
+            let reply = get(&gw, target).await.expect_status(200);
+            let status = reply.header("cache-status").expect("a Cache-Status");
+            assert!(status.starts_with("farmgate; hit"), "{target}: {status}");
+        }
+        assert_eq!(origin.calls_total(), targets.len());
+    }
+}
+
+#[tokio::test]
+async fn points_that_a_service_lists_are_warm_and_the_last_list_is_kept() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let list = |ids: &str| Answer::json(format!(r#"{{"data": [{ids}]}}"#));
+    origin.script("/fields", [list(r#"{"id": 1}, {"id": 2}"#), Answer::status(503)]);
+    let prewarm = "every: 300ms, targets: ['/w/{id}'], \
+                   points: {route: fields, path: '/fields?all', list: /data}";
+    let gw = warming(&origin, prewarm, ("none", "")).await;
+    let asked = origin.requests("/fields");
+    assert_eq!(asked[0].query(), "all");
+    for target in ["/w/1", "/w/2"] {
+        let reply = get(&gw, target).await.expect_status(200);
+        let status = reply.header("cache-status").expect("a Cache-Status");
+        assert!(status.starts_with("farmgate; hit"), "{status}");
+    }
+    gw.wait_for_log(|line| line.contains("points to pre-warm could not be listed")).await;
+    origin.wait_for_calls("/w/2", 2).await;
+}
+
+#[tokio::test]
+async fn list_with_too_many_points_warms_none_of_them() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json(r#"[{"id": 1}, {"id": 2}]"#));
+    let prewarm = "every: 55m, targets: ['/w/{id}'], \
+                   points: {route: fields, path: /fields, points_max: 1}";
+    let gw = warming(&origin, prewarm, ("none", "")).await;
+    gw.wait_for_log(|line| line.contains("more than 1 points; raise `points_max`")).await;
+    assert_eq!(origin.calls("/w/1"), 0);
+}
+
+#[tokio::test]
+async fn faults_of_points_are_told_before_anything_starts() {
+    for (prewarm, wanted) in [
+        ("targets: ['/w?lat={lat}']", "names in braces stand for what `points` say"),
+        ("targets: ['/w?lat={lat}'], points: {file: points.csv}", "point 1 has no `lat`"),
+        ("targets: ['/w?lat={lat'], points: {file: points.csv}", "write a path with query"),
+        ("targets: ['/w/{a}'], points: {file: none.csv}", "cannot read"),
+        ("targets: ['/w/{a}'], points: {file: points.csv, points_max: 1}", "more than 1 points"),
+        ("targets: [/w], points: {file: points.csv}", "no target has a name in braces"),
+        ("targets: ['/w/{a}'], points: {route: fields}", "write a `file`, or"),
+        ("targets: ['/w/{a}'], points: {route: fieds, path: /fields}", "there is no route"),
+        ("targets: ['/w/{a}'], points: {route: fields, path: /other}", "path with query that"),
+        ("targets: [/w], jitter: 55m", "must be less than `every`"),
+    ] {
+        let warm = format!(
+            "{{name: warm, path_prefix: /w, pool: service, auth: {{anonymous: true}}, \
+             cache: kept, prewarm: {{every: 55m, host: farm.example, {prewarm}}}}}"
+        );
+        let fields = "{name: fields, path_prefix: /fields, pool: service, auth: {anonymous: true}}";
+        let launcher = gateway()
+            .with(conf(&kept("fresh: 1h"), &[&warm, fields]))
+            .pool("service", "127.0.0.1:9".parse::<std::net::SocketAddr>().expect("an address"))
+            .file("conf/points.csv", "a,b\n1,2\n3,4\n");
+        let finished = launcher.finish("check").await;
+        let told = finished.stderr.join("\n");
+        assert!(told.contains(wanted), "{prewarm}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn rounds_with_jitter_come_earlier_and_never_later() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let started = Instant::now();
+    let prewarm = "every: 2s, jitter: 1900ms, targets: [/w]";
+    let _gw = warming(&origin, prewarm, ("none", "")).await;
+    origin.wait_for_calls("/w", 9).await;
+    // Without jitter it takes 16 s; all eight pauses near 2 s are as likely as a coin on its edge.
+    assert!(started.elapsed() < Duration::from_millis(15_500), "{:?}", started.elapsed());
+}
