@@ -25,23 +25,25 @@ const FUNCTION_LINES_MAX: usize = 60;
 const ARROWS_WITHIN_A_LAYER: [(&str, &str); 1] = [("state", "snapshot")];
 
 /// The files that may name Pingora, each with what it needs of it.
-const ADAPTERS: [(&str, &str); 21] = [
+const ADAPTERS: [(&str, &str); 23] = [
     ("src/admin.rs", "the HTTP server of the private listener"),
     ("src/answer.rs", "the head of an answer"),
     ("src/cache/compact.rs", "the head of a stored answer"),
     ("src/cache/object.rs", "the head of a stored answer"),
     ("src/cache/storage.rs", "the storage behind Pingora's cache"),
+    ("src/proxy/body.rs", "reading request bodies"),
     ("src/proxy/edge.rs", "the wrapper that times request heads"),
     ("src/proxy/errand.rs", "the head of a request"),
     ("src/proxy/exchange.rs", "subrequests"),
     ("src/proxy/fill.rs", "the head of a fetch"),
     ("src/proxy/headers.rs", "heads in both directions"),
+    ("src/proxy/interim.rs", "heads before the final one"),
     ("src/proxy/landing.rs", "the head of what came"),
     ("src/proxy/mod.rs", "the proxy's callbacks"),
     ("src/proxy/record.rs", "what a finished session says of itself"),
     ("src/proxy/last_peer.rs", "a connector inside the process"),
     ("src/proxy/respond.rs", "writing answers"),
-    ("src/proxy/serve.rs", "reading request bodies"),
+    ("src/proxy/serve.rs", "the session of a client"),
     ("src/proxy/upstream.rs", "peers and their errors"),
     ("src/ratelimit/shield.rs", "the estimators of pingora-limits"),
     ("src/server.rs", "the composition root"),

@@ -189,6 +189,7 @@ impl Ctx {
             callers: self.callers.clone(),
             deadline: self.deadline_on(route),
             failure: Arc::default(),
+            interim: None,
         }
     }
 

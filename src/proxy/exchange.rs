@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, header};
 use once_cell::sync::OnceCell;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::{HttpTask, ServerSession};
@@ -76,6 +76,8 @@ pub struct Dispatch {
     pub deadline: Instant,
     /// Why there was no answer, left here by the subrequest.
     pub failure: Arc<OnceCell<Refusal>>,
+    /// Where interim answers go, if there is a client who can be given them.
+    pub interim: Option<mpsc::Sender<ResponseHeader>>,
 }
 
 impl Dispatch {
@@ -87,6 +89,7 @@ impl Dispatch {
             deadline,
             request_id: request_id::new_request_id(),
             failure: Arc::default(),
+            interim: None,
             ..self.clone()
         }
     }
@@ -153,11 +156,11 @@ impl Exchange {
         dispatch: Dispatch,
         body_bytes_max: usize,
     ) -> Result<Exchanged, Refusal> {
-        let failure = dispatch.failure.clone();
+        let (failure, interim) = (dispatch.failure.clone(), dispatch.interim.clone());
         let deadline = tokio::time::Instant::from_std(dispatch.deadline);
         let work = async {
             let answer = self.start(head, body, dispatch).await?;
-            answer.collect(body_bytes_max).await
+            answer.collect(body_bytes_max, interim).await
         };
         let exchanged = tokio::time::timeout_at(deadline, work).await;
         match exchanged {
@@ -196,8 +199,12 @@ impl Exchange {
 }
 
 impl Answer {
-    async fn collect(mut self, body_bytes_max: usize) -> Option<Exchanged> {
-        let head = self.head().await?;
+    async fn collect(
+        mut self,
+        body_bytes_max: usize,
+        interim: Option<mpsc::Sender<ResponseHeader>>,
+    ) -> Option<Exchanged> {
+        let head = self.head(interim).await?;
         let mut read = Vec::new();
         let mut length = 0;
         while let Some(piece) = self.next_piece().await? {
@@ -236,13 +243,20 @@ impl Answer {
         self.tasks.recv().await
     }
 
-    /// The final head; interim (1xx) heads are passed over.
-    async fn head(&mut self) -> Option<ResponseHeader> {
+    /// The final head. Interim ones (RFC 9110, section 15.2) go to who waits for them; one that is
+    /// slow to take them misses some.
+    async fn head(
+        &mut self,
+        interim: Option<mpsc::Sender<ResponseHeader>>,
+    ) -> Option<ResponseHeader> {
         loop {
             match self.next_task().await? {
                 HttpTask::Header(head, end) if !head.status.is_informational() => {
                     self.ended = end;
                     return Some(*head);
+                }
+                HttpTask::Header(head, _) if head.status != StatusCode::CONTINUE => {
+                    let _nobody_may_wait = interim.as_ref().map(|interim| interim.try_send(*head));
                 }
                 HttpTask::Failed(_) | HttpTask::Done => return None,
                 _ => {}

@@ -14,6 +14,7 @@
 
 mod access_line;
 pub mod ahead;
+mod body;
 mod changes;
 pub mod ctx;
 pub mod edge;
@@ -21,6 +22,7 @@ mod errand;
 pub mod exchange;
 pub mod fill;
 mod headers;
+mod interim;
 mod landing;
 mod last_peer;
 mod record;
@@ -125,6 +127,10 @@ impl ProxyHttp for GatewayProxy {
             session.set_keepalive(Some(downstream.keepalive_timeout.as_secs().max(1)));
         }
         session.set_write_timeout(Some(downstream.write_timeout));
+        if session.req_header().version == Version::HTTP_10 {
+            // Such a client knows no interim answers (RFC 9110, section 15.2).
+            session.as_downstream_mut().set_ignore_info_resp(true);
+        }
         ctx.request_id = request_id::request_id(&session.req_header().headers);
         self.state.metrics.requests_in_flight.inc();
         Ok(())

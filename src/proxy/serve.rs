@@ -5,20 +5,22 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http::{Method, header};
+use bytes::Bytes;
+use http::Method;
 use pingora_proxy::Session;
+use tokio::sync::mpsc;
 
 use super::GatewayProxy;
+use super::body::{check_length, read_body, signed_body_bytes_max};
 use super::changes::Change;
 use super::ctx::{CacheResult, Ctx};
 use super::errand::{Errand, Keeping, Wanted, wanted};
-use super::exchange::{Exchanged, Origin, Overflow};
+use super::exchange::{Dispatch, Exchanged, Origin, Overflow};
 use super::fill::Obtained;
 use super::headers;
-use crate::admission::{self, Admission, Arrival, Identified, Located, Refused};
+use super::interim::{INTERIM_MAX, pass_on};
+use crate::admission::{self, Admission, Arrival, Identified, Refused};
 use crate::answer::{self, Asked};
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
@@ -28,8 +30,13 @@ use crate::endpoint;
 use crate::refusal::Refusal;
 use crate::route::{Endpoint, Route, Target};
 
-/// Pingora keeps this much of a body for the upstream after a filter has read it.
-const REPLAYED_BODY_BYTES_MAX: usize = 64 * 1024;
+/// What is to do for a request whose answer may be kept.
+enum Next {
+    /// Nothing more.
+    Planned(Plan),
+    /// This is fetched; the object answers if that fails.
+    Fetch(Box<Errand>, Option<Arc<Object>>),
+}
 
 /// Where the answer to an admitted request comes from.
 pub(super) enum Plan {
@@ -82,41 +89,46 @@ impl GatewayProxy {
             return self.collect(session, ctx, &route, &host).await.map_err(refuse);
         };
         let keeping = Keeping { route: &route, host: &host, head: session.req_header(), wanted };
-        self.answer_kept(ctx, keeping, found).await.map_err(refuse)
+        match self.answer_kept(ctx, keeping, found) {
+            Ok(Next::Planned(plan)) => Ok(plan),
+            Ok(Next::Fetch(errand, on_error)) => {
+                self.fetch(session, ctx, *errand, on_error).await.map_err(refuse)
+            }
+            Err(refusal) => Err(refuse(refusal)),
+        }
     }
 
-    /// Answers from what is kept, or has it fetched.
-    async fn answer_kept(
+    /// Answers from what is kept, or says what to fetch.
+    fn answer_kept(
         &self,
         ctx: &mut Ctx,
         keeping: Keeping<'_>,
         found: Lookup,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<Next, Refusal> {
         match found {
             Lookup::Fresh(object) => {
                 if keeping.wanted.policy.refresh_ahead {
                     self.ahead.watch(&object, || keeping.errand(ctx).ok());
                 }
-                Ok(pin(ctx, object, CacheResult::Hit))
+                Ok(Next::Planned(pin(ctx, object, CacheResult::Hit)))
             }
             Lookup::Stale(object)
             | Lookup::Miss { why: Forwarded::Stale, on_error: Some(object) }
                 if self.is_stretched(&keeping, &object, ctx.started) =>
             {
-                Ok(pin(ctx, object, CacheResult::Stretched))
+                Ok(Next::Planned(pin(ctx, object, CacheResult::Stretched)))
             }
             Lookup::Stale(object) if object.refresh_after > ctx.started.wall => {
-                Ok(pin(ctx, object, CacheResult::Stale))
+                Ok(Next::Planned(pin(ctx, object, CacheResult::Stale)))
             }
             Lookup::Stale(object) => {
                 let errand = keeping.errand(ctx)?;
-                Ok(self.serve_stale(ctx, object, errand))
+                Ok(Next::Planned(self.serve_stale(ctx, object, errand)))
             }
             Lookup::Miss { .. } if keeping.takes_only_what_is_kept() => Err(Refusal::NotCached),
             Lookup::Miss { why, on_error } => {
                 ctx.forwarded = why;
-                let errand = keeping.errand(ctx)?;
-                self.fetch(ctx, errand, on_error).await
+                Ok(Next::Fetch(Box::new(keeping.errand(ctx)?), on_error))
             }
         }
     }
@@ -165,7 +177,10 @@ impl GatewayProxy {
         };
         let head = headers::fetch_head(session.req_header(), host).ok_or(Refusal::Internal)?;
         let bytes_max = route.envelope.map_or(0, |rule| rule.body_bytes_max);
-        let exchanged = self.filler.exchange.run(head, body, ctx.dispatch(route), bytes_max).await;
+        let (interim, mut told) = mpsc::channel(INTERIM_MAX);
+        let dispatch = Dispatch { interim: Some(interim), ..ctx.dispatch(route) };
+        let exchanging = self.filler.exchange.run(head, body, dispatch, bytes_max);
+        let exchanged = pass_on(session, &mut told, exchanging).await;
         match exchanged {
             Err(refusal) => {
                 // It may have changed something before it broke off.
@@ -268,13 +283,17 @@ impl GatewayProxy {
     /// Waits for the flight that fetches the answer; `on_error` is what a failure is answered with.
     async fn fetch(
         &self,
+        session: &mut Session,
         ctx: &mut Ctx,
-        errand: Errand,
+        mut errand: Errand,
         on_error: Option<Arc<Object>>,
     ) -> Result<Plan, Refusal> {
         let deadline = tokio::time::Instant::from_std(errand.dispatch.deadline);
-        let obtained = tokio::time::timeout_at(deadline, self.filler.obtain(&errand)).await;
-        let obtained = obtained.unwrap_or(Obtained {
+        let (interim, mut told) = mpsc::channel(INTERIM_MAX);
+        errand.dispatch.interim = Some(interim);
+        let obtaining = self.filler.obtain(&errand);
+        let obtaining = tokio::time::timeout_at(deadline, pass_on(session, &mut told, obtaining));
+        let obtained = obtaining.await.unwrap_or(Obtained {
             outcome: Outcome::Refused(Refusal::UpstreamTimeout),
             collapsed: false,
             remembered: false,
@@ -315,55 +334,5 @@ fn arrival<'a>(session: &'a Session, ctx: &'a Ctx) -> Arrival<'a> {
         body: ctx.body.as_deref().unwrap_or_default(),
         request_id: &ctx.request_id,
         now: ctx.started,
-    }
-}
-
-/// A body that says that it is too long is refused before a byte of it is read.
-fn check_length(session: &Session, located: &Located) -> Result<(), Box<Refused>> {
-    let body_bytes_max = located.route.body_bytes_max;
-    let declared = session.req_header().headers.get(header::CONTENT_LENGTH);
-    let declared = declared.map(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let refusal = match declared {
-        Some(None) => Refusal::BadRequest("The length of the body is not one number.".into()),
-        Some(Some(length)) if length > body_bytes_max => Refusal::BodyTooLarge { body_bytes_max },
-        Some(Some(_)) | None => return Ok(()),
-    };
-    Err(Box::new(Refused::plain(refusal, located.route.status_form)))
-}
-
-/// On a streaming route Pingora has to hand the body on that was read here.
-fn signed_body_bytes_max(located: &Located) -> usize {
-    let body_bytes_max = located.route.body_bytes_max;
-    if located.route.collects() {
-        body_bytes_max
-    } else {
-        body_bytes_max.min(REPLAYED_BODY_BYTES_MAX)
-    }
-}
-
-async fn read_body(
-    session: &mut Session,
-    body_bytes_max: usize,
-    deadline: Instant,
-) -> Result<Bytes, Refusal> {
-    let deadline = tokio::time::Instant::from_std(deadline);
-    let late = || Refusal::BadRequest("The request body did not arrive whole and in time.".into());
-    if session.req_header().headers.contains_key(header::EXPECT) {
-        session.write_continue_response().await.map_err(|_| late())?;
-    }
-    let mut body = BytesMut::new();
-    loop {
-        let read = tokio::time::timeout_at(deadline, session.read_request_body()).await;
-        match read {
-            Ok(Ok(Some(piece))) => body.extend_from_slice(&piece),
-            Ok(Ok(None)) => return Ok(body.freeze()),
-            Ok(Err(_)) | Err(_) => {
-                session.set_keepalive(None);
-                return Err(late());
-            }
-        }
-        if body.len() > body_bytes_max {
-            return Err(Refusal::BodyTooLarge { body_bytes_max });
-        }
     }
 }

@@ -115,6 +115,7 @@ impl Round {
             callers: Arc::default(),
             deadline,
             failure: Arc::default(),
+            interim: None,
         }
     }
 }

@@ -420,3 +420,58 @@ async fn client_of_http_1_0_gets_no_chunks_and_is_let_go() {
         assert!(!reply.to_ascii_lowercase().contains("transfer-encoding"), "{path}: {reply}");
     }
 }
+
+/// An answer after two interim ones.
+fn hinted() -> Answer {
+    Answer::raw(
+        "HTTP/1.1 102 Processing\r\n\r\n\
+         HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n7",
+    )
+}
+
+/// Everything that is read up to the end of the connection, of one request of this version.
+async fn raw(gw: &Gateway, path: &str, version: &str) -> String {
+    let mut stream = TcpStream::connect(gw.address()).await.expect("a connection");
+    let head = format!("GET {path} HTTP/{version}\r\nHost: farm\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("a head that is taken");
+    let mut read = Vec::new();
+    let work = stream.read_to_end(&mut read);
+    timeout(harness::PATIENCE, work).await.expect("an end in time").expect("a whole answer");
+    String::from_utf8(read).expect("text")
+}
+
+#[tokio::test]
+async fn interim_answers_reach_who_causes_a_fetch_and_are_not_kept() {
+    let routes = [KEPT, WRAPPED, STREAMED];
+    let (origin, gw) = serve(&kept("fresh: 1h"), &routes).await;
+    for path in ["/kept", "/wrapped", "/streamed"] {
+        origin.on(path, hinted());
+        let told = raw(&gw, path, "1.1").await;
+        let (_, after) =
+            told.split_once("HTTP/1.1 103 ").unwrap_or_else(|| panic!("{path}: {told}"));
+        let (hint, last) = after.split_once("\r\n\r\n").expect("a head");
+        assert!(hint.to_ascii_lowercase().contains("link: </style.css>"), "{path}: {told}");
+        assert!(last.starts_with("HTTP/1.1 200 "), "{path}: {told}");
+        if path != "/streamed" {
+            assert!(!hint.to_ascii_lowercase().contains("x-hop"), "{path}: {told}");
+        }
+        // HTTP/1.0 knows no such thing.
+        let told = raw(&gw, path, "1.0").await;
+        assert!(!told.contains(" 103 ") && told.contains(" 200 "), "{path}: {told}");
+    }
+    let hit = raw(&gw, "/kept", "1.1").await;
+    assert!(!hit.contains(" 103 ") && hit.contains("hit; ttl="), "{hit}");
+    assert_eq!(origin.calls("/kept"), 1);
+}
+
+#[tokio::test]
+async fn interim_answers_break_nothing_for_clients_of_http2() {
+    let (origin, gw, authority) = tls(&kept("fresh: 1h"), &[KEPT, WRAPPED, STREAMED]).await;
+    let client = http2(&gw, &authority);
+    for path in ["/kept", "/wrapped", "/streamed"] {
+        origin.on(path, hinted());
+        let reply = client.send(Request::get(path)).await.expect_status(200);
+        assert!(reply.text().contains('7'), "{path}: {}", reply.text());
+    }
+}
