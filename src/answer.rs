@@ -15,6 +15,7 @@ use crate::cache::key::TargetKey;
 use crate::cache::labels::{self, CACHE_TAG, Labels, SURROGATE_KEY};
 use crate::cache::object::{Object, Validators, Variance, strong_etag};
 use crate::cache::outcome::Outcome;
+use crate::cache::part::Part;
 use crate::cache::policy::{self, Policy, Verdict, judge};
 use crate::cache::said::Received;
 use crate::cache::windows::Windows;
@@ -63,6 +64,8 @@ pub struct Asked<'a> {
     pub uri: &'a Uri,
     /// Its header fields.
     pub headers: &'a HeaderMap,
+    /// Whether the client asked for a part.
+    pub wants_part: bool,
     /// Whether it has a credential that the gateway passed on without verifying it.
     pub is_authorized: bool,
     /// When it was sent.
@@ -295,6 +298,7 @@ fn settle(
             Outcome::Failed(Arc::new(object))
         }
         Verdict::Personal => Outcome::Personal(Arc::new(object)),
+        _ if !is_expected(head, wrapped, asked) => Outcome::Personal(Arc::new(object)),
         _ if is_personal(policy, head, asked) => Outcome::Personal(Arc::new(object)),
         Verdict::Store(windows)
             if object.body.len() <= policy.object_bytes_max
@@ -306,6 +310,14 @@ fn settle(
         }
         Verdict::Store(_) | Verdict::Uncacheable(_) => Outcome::Given(Arc::new(object)),
     }
+}
+
+/// A part is kept where a part was asked for, and if it says where it lies (RFC 9111, section 3.3).
+fn is_expected(head: &ResponseHeader, wrapped: &Wrapped, asked: Asked<'_>) -> bool {
+    head.status != StatusCode::PARTIAL_CONTENT
+        || asked.wants_part
+            && wrapped.content_type.is_none()
+            && Part::of(&head.headers, wrapped.body.len()).is_some()
 }
 
 /// Whether an answer concerns only the one who asked: it judges a credential, sets a cookie, says

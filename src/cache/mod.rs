@@ -18,6 +18,7 @@ pub mod key;
 pub mod labels;
 pub mod object;
 pub mod outcome;
+pub mod part;
 pub mod policy;
 pub mod query;
 pub mod queue;
@@ -93,7 +94,10 @@ impl Forwarded {
 #[must_use]
 pub fn lookup(store: &Store, policy: &Policy, key: &Key, asked: &HeaderMap, now: Now) -> Lookup {
     let object = match store.find(key, asked) {
-        Found::Selected(object) => object,
+        Found::Selected(object) => match object.cut(asked) {
+            Some(object) => object,
+            None => return Lookup::Miss { why: Forwarded::UriMiss, on_error: None },
+        },
         Found::Others => return Lookup::Miss { why: Forwarded::VaryMiss, on_error: None },
         Found::Nothing => return Lookup::Miss { why: Forwarded::UriMiss, on_error: None },
     };

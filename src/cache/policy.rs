@@ -16,15 +16,15 @@ use super::said::{Received, Said, said_to_all};
 use super::windows::{Grace, Windows};
 
 /// Statuses that say nothing that a cache could miss: those of RFC 9110, section 15, but for the
-/// ones that answer a condition or a range.
-const UNDERSTOOD: [u16; 40] = [
-    200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404, 405,
-    406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426, 429, 451, 500, 501, 502, 503,
-    504, 505,
+/// one that answers a condition.
+const UNDERSTOOD: [u16; 41] = [
+    200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404,
+    405, 406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426, 429, 451, 500, 501, 502,
+    503, 504, 505,
 ];
 
 /// Statuses whose answers may be kept though nothing says so (RFC 9110, section 15.1).
-const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
+const HEURISTIC: [u16; 12] = [200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501];
 
 /// How a route's answers are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn follow(policy: &Policy, received: &Received<'_>) -> Verdict {
         let is_somebodys = is_authorized || !matches!(reason, None | Some("no_store"));
         return if is_somebodys { Verdict::Personal } else { Verdict::Failure };
     }
-    let is_final = !status.is_informational() && !matches!(status.as_u16(), 206 | 304);
+    let is_final = !status.is_informational() && status != StatusCode::NOT_MODIFIED;
     if !is_final || must_understand && !is_understood || reason.is_some() {
         return Verdict::Personal;
     }
@@ -414,12 +414,10 @@ mod tests {
         let kept = |status, fields: &[_]| {
             matches!(judged(&following(), status, fields), Verdict::Store(_))
         };
-        for status in [200, 203, 204, 299, 301, 302, 307, 400, 404, 410, 418, 500, 503, 599] {
+        for status in [200, 203, 204, 206, 299, 301, 302, 307, 400, 404, 410, 418, 500, 503, 599] {
             assert!(kept(status, &[said]), "{status}");
         }
-        for status in [206, 304] {
-            assert!(!kept(status, &[said]), "{status}");
-        }
+        assert!(!kept(304, &[said]));
         assert!(kept(201, &[("cache-control", "public"), ("etag", "\"a\"")]));
         assert!(!kept(200, &[("cache-control", "max-age=60, no-store")]));
         assert!(kept(200, &[("cache-control", "max-age=60, no-store, must-understand")]));

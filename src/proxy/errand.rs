@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Uri;
+use http::{Uri, header};
 use pingora::http::RequestHeader;
 
 use super::ctx::Ctx;
@@ -29,6 +29,8 @@ pub struct Errand {
     pub dispatch: Dispatch,
     /// The route's host, without port.
     pub host: Arc<str>,
+    /// Whether the client asks for a part.
+    pub wants_part: bool,
     /// Whether nobody in particular asks.
     pub is_anonymous: bool,
     /// Whether the head has a credential that the gateway did not verify.
@@ -77,7 +79,8 @@ impl Keeping<'_> {
         }
         let is_anonymous = schemes.first() == Some(&Scheme::Anonymous);
         let (host, head) = (self.host.into(), Arc::new(head));
-        Ok(Errand { key, policy, head, dispatch, host, is_anonymous, is_authorized })
+        let wants_part = self.head.headers.contains_key(header::RANGE);
+        Ok(Errand { key, policy, head, dispatch, host, wants_part, is_anonymous, is_authorized })
     }
 }
 
@@ -116,5 +119,6 @@ pub fn prewarm_errand(
     let key = dispatch.route.cache_key(policy, &asking);
     let (policy, host, head) = (policy.clone(), host.into(), Arc::new(head));
     let (is_anonymous, is_authorized) = (true, false);
-    Some(Errand { key, policy, head, dispatch, host, is_anonymous, is_authorized })
+    let wants_part = false;
+    Some(Errand { key, policy, head, dispatch, host, wants_part, is_anonymous, is_authorized })
 }

@@ -141,6 +141,14 @@ impl Filler {
         })
     }
 
+    fn has_whole(&self, errand: &Errand) -> bool {
+        let stored = self.state.store.select(&errand.key, &errand.head.headers);
+        stored.is_some_and(|stored| {
+            stored.head.status == http::StatusCode::OK
+                && Now::read().wall < stored.windows.usable_until()
+        })
+    }
+
     /// The flight that fetches this answer. A credential that nobody verified might bring another one,
     /// so that those who have it share a flight of their own.
     pub(super) fn flight_of(&self, errand: &Errand) -> Key {
@@ -187,6 +195,13 @@ impl Filler {
                 if object.upstream_status.is_server_error() && self.has_stand_in(errand) =>
             {
                 Outcome::Failed(object)
+            }
+            // Nor is the whole by a part.
+            Outcome::Stored(object)
+                if object.head.status == http::StatusCode::PARTIAL_CONTENT
+                    && self.has_whole(errand) =>
+            {
+                Outcome::Given(object)
             }
             Outcome::Stored(object) if !self.store(errand, object.clone()) => {
                 Outcome::Given(object)

@@ -41,6 +41,7 @@ pub(super) fn settle(
         host: &errand.host,
         uri: &errand.head.uri,
         headers: &errand.head.headers,
+        wants_part: errand.wants_part,
         is_authorized: errand.is_authorized,
         at: began.wall,
     };
@@ -81,6 +82,8 @@ pub(super) fn is_about_another(head: &ResponseHeader, stored: &Object) -> bool {
 /// Whether an outcome that another request caused answers this one.
 pub(super) fn fits(outcome: &Outcome, errand: &Errand) -> bool {
     match outcome {
+        // A part is for who asked for it.
+        Outcome::Stored(object) if object.head.status == http::StatusCode::PARTIAL_CONTENT => false,
         // What has to be confirmed for each request is for the one who asked, unless the policy has
         // times of its own.
         Outcome::Stored(object) if errand.policy.follows_upstream() => {

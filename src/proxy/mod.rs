@@ -158,7 +158,9 @@ impl ProxyHttp for GatewayProxy {
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         if let Some(object) = &ctx.pinned {
             let asked = &session.req_header().headers;
-            session.ignore_downstream_range = headers::is_whole_wanted(asked, object.body.len());
+            // A part is what was cut out for this request already.
+            session.ignore_downstream_range = object.head.status == StatusCode::PARTIAL_CONTENT
+                || headers::is_whole_wanted(asked, object.body.len());
             session.cache.enable(self.state.store, None, None, None, None);
         }
         Ok(())

@@ -200,6 +200,7 @@ impl GatewayProxy {
                     host,
                     uri: &head.uri,
                     headers: &head.headers,
+                    wants_part: false,
                     is_authorized: false,
                     at: ctx.started.wall,
                 };

@@ -8,6 +8,7 @@ mod client;
 mod conditions;
 mod confirming;
 mod freshness;
+mod parts;
 mod stale;
 mod storing;
 mod variants;
