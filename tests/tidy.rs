@@ -25,11 +25,12 @@ const FUNCTION_LINES_MAX: usize = 60;
 const ARROWS_WITHIN_A_LAYER: [(&str, &str); 1] = [("state", "snapshot")];
 
 /// The files that may name Pingora, each with what it needs of it.
-const ADAPTERS: [(&str, &str); 23] = [
+const ADAPTERS: [(&str, &str); 24] = [
     ("src/admin.rs", "the HTTP server of the private listener"),
     ("src/answer.rs", "the head of an answer"),
     ("src/cache/compact.rs", "the head of a stored answer"),
     ("src/cache/object.rs", "the head of a stored answer"),
+    ("src/cache/record.rs", "the head of a written answer"),
     ("src/cache/storage.rs", "the storage behind Pingora's cache"),
     ("src/proxy/body.rs", "reading request bodies"),
     ("src/proxy/edge.rs", "the wrapper that times request heads"),

@@ -7,12 +7,18 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use lru::LruCache;
 
+use super::backing::NoteLog;
 use super::key::TargetKey;
+use super::record;
+
+/// The first byte of a written note: a target, and the time before which everything is invalid.
+const TARGET: u8 = b't';
+const FLOOR: u8 = b'f';
 
 /// Most notes of changes, of some 100 bytes each.
 const NOTES_MAX: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
@@ -23,6 +29,8 @@ pub struct Invalidations {
     /// Whether there ever was a change: without one, no hit takes the lock.
     any: AtomicBool,
     notes: Mutex<Notes>,
+    /// Where notes are written down, so that no answer that is kept longer comes back.
+    log: Option<Arc<dyn NoteLog>>,
 }
 
 #[derive(Debug)]
@@ -41,18 +49,47 @@ impl Default for Invalidations {
 impl Invalidations {
     fn new(notes_max: NonZeroUsize) -> Self {
         let notes = Notes { changed_at: LruCache::new(notes_max), floor: None };
-        Self { any: AtomicBool::new(false), notes: Mutex::new(notes) }
+        Self { any: AtomicBool::new(false), notes: Mutex::new(notes), log: None }
+    }
+
+    /// What was noted before, in its order, and where to write what is noted from now on.
+    #[must_use]
+    pub fn restored(written: &[Vec<u8>], log: Arc<dyn NoteLog>) -> Self {
+        let mut restored = Self::default();
+        for note in written {
+            restored.read(note);
+        }
+        restored.log = Some(log);
+        restored
+    }
+
+    /// Takes a note that was written. One that cannot be understood may say anything, so everything
+    /// that was asked for until its time counts as invalid; the time is the last there is.
+    fn read(&mut self, note: &[u8]) {
+        let Some((rest, nanos)) = note.split_last_chunk::<8>() else { return };
+        let at = record::time(u64::from_le_bytes(*nanos));
+        let target = rest.split_first().filter(|(kind, _)| **kind == TARGET);
+        let target = target.and_then(|(_, digest)| <[u8; 16]>::try_from(digest).ok());
+        let any = self.any.get_mut();
+        *any = true;
+        let notes = self.notes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match target {
+            Some(target) => notes.push(TargetKey::from_bytes(target), at),
+            None => notes.floor = notes.floor.max(Some(at)),
+        }
     }
 
     /// Notes that a target changed.
     pub fn note(&self, target: TargetKey, now: SystemTime) {
         let mut notes = self.lock();
-        if let Some((pushed_out, at)) = notes.changed_at.push(target, now)
-            && pushed_out != target
-        {
-            notes.floor = notes.floor.max(Some(at));
-        }
+        notes.push(target, now);
         self.any.store(true, Ordering::Release);
+        if let Some(log) = &self.log
+            && log.append(&written(TARGET, target.as_bytes(), now))
+        {
+            // One that could not be rewritten is longer than it should be, and nothing worse.
+            let _may_be_tried_again = log.rewrite(&mut notes.written());
+        }
     }
 
     /// Whether an answer for this target that was asked for at `asked_at` is invalid.
@@ -70,6 +107,27 @@ impl Invalidations {
     fn lock(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Notes {
+    fn push(&mut self, target: TargetKey, at: SystemTime) {
+        if let Some((pushed_out, at)) = self.changed_at.push(target, at)
+            && pushed_out != target
+        {
+            self.floor = self.floor.max(Some(at));
+        }
+    }
+
+    /// All notes as they are written down, those that go first first.
+    fn written(&self) -> impl Iterator<Item = Vec<u8>> {
+        let floor = self.floor.map(|at| written(FLOOR, &[], at));
+        let targets = self.changed_at.iter().rev();
+        floor.into_iter().chain(targets.map(|(target, at)| written(TARGET, target.as_bytes(), *at)))
+    }
+}
+
+fn written(kind: u8, what: &[u8], at: SystemTime) -> Vec<u8> {
+    [&[kind], what, &record::nanos(at).to_le_bytes()].concat()
 }
 
 #[cfg(test)]

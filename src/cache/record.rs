@@ -218,7 +218,7 @@ mod tests {
                 fresh_until: time(at.saturating_add(1)),
                 stale_until: time(at.saturating_add(3)),
                 error_until: time(at.saturating_add(2)),
-                may_be_stale: at % 2 == 0,
+                may_be_stale: at.is_multiple_of(2),
             },
             validators: Validators {
                 etag: Some(HeaderValue::from_bytes(value).unwrap()),

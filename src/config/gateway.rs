@@ -137,6 +137,8 @@ impl Default for DownstreamConfig {
 pub struct CacheConfig {
     /// Budget of the store. Changing it needs a restart.
     pub memory: ByteSize,
+    /// What of it survives a restart. Changing it needs a restart.
+    pub disk: Option<CacheDiskConfig>,
     /// Largest object that is kept.
     pub object_bytes_max: ByteSize,
     /// Policies by name, for routes to refer to.
@@ -147,10 +149,21 @@ impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             memory: ByteSize::from(64 * 1024 * 1024),
+            disk: None,
             object_bytes_max: ByteSize::from(4 * 1024 * 1024),
             policies: BTreeMap::new(),
         }
     }
+}
+
+/// The cache on disk.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheDiskConfig {
+    /// Budget of the answers there.
+    pub size: ByteSize,
+    /// Its folder, relative to this file's folder; `cache` in `state.dir` without it.
+    pub dir: Option<PathBuf>,
 }
 
 /// How long answers of a route are kept.

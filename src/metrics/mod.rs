@@ -4,6 +4,7 @@
 //! the configuration, refusal codes, fixed words), never from a client.
 
 mod auth;
+mod disk;
 mod memory;
 mod refresh;
 
@@ -13,6 +14,7 @@ use prometheus::{
 };
 
 pub use auth::AuthMetrics;
+pub use disk::DiskMetrics;
 pub use memory::{DEGRADED_USES, MemoryMetrics, SHARED_USES};
 pub use refresh::RefreshMetrics;
 
@@ -25,14 +27,22 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 55] = [
+pub const NAMES: [&str; 63] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
+    "farmgate_cache_disk_bytes",
+    "farmgate_cache_disk_bytes_max",
+    "farmgate_cache_disk_damaged_total",
+    "farmgate_cache_disk_entries",
+    "farmgate_cache_disk_errors_total",
+    "farmgate_cache_disk_evictions_total",
+    "farmgate_cache_disk_writes_dropped_total",
     "farmgate_cache_evictions_total",
     "farmgate_cache_lookups_total",
     "farmgate_cache_objects",
     "farmgate_cache_runway_seconds",
+    "farmgate_cache_tier_hits_total",
     "farmgate_config_generation",
     "farmgate_config_last_reload_success",
     "farmgate_config_reloads_total",
@@ -105,6 +115,8 @@ pub struct Metrics {
     pub cache: CacheMetrics,
     /// What brings stored answers up to date.
     pub refresh: RefreshMetrics,
+    /// The cache on disk.
+    pub disk: DiskMetrics,
     /// The pools.
     pub upstream: UpstreamMetrics,
     /// The configuration.
@@ -116,6 +128,8 @@ pub struct Metrics {
 pub struct CacheMetrics {
     /// Look-ups for clients, by route and result.
     pub lookups: IntCounterVec,
+    /// Answers to clients from what is kept, by where it was found.
+    pub tier_hits: IntCounterVec,
     /// Bytes that stored answers cost.
     pub bytes: IntGauge,
     /// Budget of the store.
@@ -201,6 +215,7 @@ impl Metrics {
             memory: MemoryMetrics::new(&series)?,
             cache: CacheMetrics::new(&series)?,
             refresh: RefreshMetrics::new(&series)?,
+            disk: DiskMetrics::new(&series)?,
             upstream: UpstreamMetrics::new(&series)?,
             config: ConfigMetrics::new(&series)?,
             registry: registry.clone(),
@@ -232,10 +247,16 @@ impl CacheMetrics {
         let fills = series.counters("fills_total", help, &by)?;
         let (help, by) = ("Cache look-ups for clients.", ["route", "result"]);
         let lookups = series.counters("cache_lookups_total", help, &by)?;
+        let (help, by) = ("Look-ups that found an answer, by where it was.", ["tier"]);
+        let tier_hits = series.counters("cache_tier_hits_total", help, &by)?;
+        for tier in ["memory", "disk"] {
+            tier_hits.with_label_values(&[tier]).reset();
+        }
         let help = "Answers evicted to keep the budget.";
         let evictions = series.counter("cache_evictions_total", help)?;
         Ok(Self {
             lookups,
+            tier_hits,
             bytes: series.gauge("cache_bytes", "Bytes that stored answers cost.")?,
             bytes_max: series.gauge("cache_bytes_max", "Budget of the store in bytes.")?,
             objects: series.gauge("cache_objects", "Answers stored.")?,

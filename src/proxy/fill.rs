@@ -107,6 +107,8 @@ impl Filler {
 
     /// Fetches an answer on schedule and says how that ended; waits if it is being fetched.
     pub async fn prewarm(self: &Arc<Self>, errand: &Errand) -> Outcome {
+        // What is still on disk after a restart can be confirmed, and stands in for a failure.
+        self.state.recall(&errand.key, Now::read()).await;
         let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
         match self.state.flights.board(flight, now()) {
             Boarding::Lead(lead) => self.fly(lead, errand).await,

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use pingora_proxy::Session;
 use tokio::sync::mpsc;
 
@@ -66,9 +66,10 @@ impl GatewayProxy {
         let (route, head) = (identified.route.clone(), session.req_header());
         // What is at hand is known before the quotas are charged: a quota may count hits or misses.
         let wanted = wanted(&identified, head, ctx.is_tls);
-        let found = wanted.as_ref().map(|Wanted { policy, key, .. }| {
-            cache::lookup(self.state.store, policy, key, &head.headers, ctx.started)
-        });
+        let found = match &wanted {
+            Some(wanted) => Some(self.look_up(wanted, &head.headers, ctx.started).await),
+            None => None,
+        };
         let is_hit = matches!(found, Some(Lookup::Fresh(_) | Lookup::Stale(_)));
         let admission = self.charge(session, ctx, identified, is_hit).await?;
         let Admission { host, charged, login, .. } = admission;
@@ -95,6 +96,28 @@ impl GatewayProxy {
                 self.fetch(session, ctx, *errand, on_error).await.map_err(refuse)
             }
             Err(refusal) => Err(refuse(refusal)),
+        }
+    }
+
+    /// Looks in memory, then on the disk.
+    async fn look_up(&self, wanted: &Wanted, asked: &HeaderMap, now: Now) -> Lookup {
+        let Wanted { policy, key, .. } = wanted;
+        let look = || cache::lookup(self.state.store, policy, key, asked, now);
+        let tier_hits = |tier| self.state.metrics.cache.tier_hits.with_label_values(&[tier]);
+        match look() {
+            Lookup::Miss { why: Forwarded::UriMiss, .. } if self.state.recall(key, now).await => {
+                let found = look();
+                if matches!(found, Lookup::Fresh(_) | Lookup::Stale(_)) {
+                    tier_hits("disk").inc();
+                }
+                found
+            }
+            found => {
+                if matches!(found, Lookup::Fresh(_) | Lookup::Stale(_)) {
+                    tier_hits("memory").inc();
+                }
+                found
+            }
         }
     }
 

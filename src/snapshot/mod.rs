@@ -30,7 +30,7 @@ use crate::route::{Limit, RouteTable};
 use crate::tls::TlsFiles;
 use crate::upstream::Pools;
 
-pub use self::storage::{MysqlRule, RedisRule, StorageRule};
+pub use self::storage::{DiskRule, MysqlRule, RedisRule, StorageRule};
 
 /// The addresses that a request came by, as the proxies on its way write them down.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -130,6 +130,7 @@ impl RestartOnly {
             ("server", self.server != new.server),
             ("downstream.head_timeout", self.head_timeout != new.head_timeout),
             ("cache.memory", self.cache_bytes_max != new.cache_bytes_max),
+            ("cache.disk", mine.disk != other.disk),
             ("limits.principals_max", self.principals_max != new.principals_max),
             ("auth.hmac.nonces_max", self.nonces_max != new.nonces_max),
             ("auth.tokens_remembered_max", self.tokens_max != new.tokens_max),

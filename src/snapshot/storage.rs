@@ -1,7 +1,7 @@
 //! Compiles `state` and the operator's key tables: what the process opens once, at its start.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth::SharedSecret;
@@ -12,6 +12,9 @@ use crate::config::state::{NoncesWithoutRedisConfig, QuotasWithoutRedisConfig, R
 
 /// The shortest time for which a verified key can be remembered: clients fetch a token every 295 s.
 const REMEMBER_MIN: Duration = Duration::from_secs(301);
+
+/// Smallest cache on disk.
+const DISK_BYTES_MIN: usize = 1024 * 1024;
 
 /// What the process opens at its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,17 @@ pub struct StorageRule {
     pub has_key_store: bool,
     /// The operator's key tables.
     pub mysql: Option<MysqlRule>,
+    /// The cache on disk.
+    pub disk: Option<DiskRule>,
+}
+
+/// The cache on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskRule {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Most bytes of the answers there.
+    pub bytes_max: usize,
 }
 
 /// A Redis, and what its loss means.
@@ -84,12 +98,37 @@ pub(super) fn compile(sources: &Sources, faults: &mut Vec<ConfigFault>) -> Stora
         let problem = "the key store needs a folder; add `state: {dir: ../var}`";
         gateway.report(faults, "auth.api_keys.store", problem);
     }
+    let disk = disk_rule(sources, dir.as_deref(), faults);
     StorageRule {
         dir,
+        disk,
         redis: redis.and_then(|config| redis_rule(sources, config, faults)),
         has_key_store: config.auth.api_keys.store,
         mysql: mysql_rule(sources, faults),
     }
+}
+
+fn disk_rule(
+    sources: &Sources,
+    state_dir: Option<&Path>,
+    faults: &mut Vec<ConfigFault>,
+) -> Option<DiskRule> {
+    let gateway = &sources.gateway;
+    let config = gateway.value.cache.disk.as_ref()?;
+    let bytes_max = config.size.bytes();
+    if bytes_max < DISK_BYTES_MIN {
+        gateway.report(faults, "cache.disk.size", "write 1MiB or more");
+    }
+    let own = config.dir.as_ref().map(|dir| sources.base.join(dir));
+    let Some(dir) = own.or_else(|| Some(state_dir?.join("cache"))) else {
+        if gateway.document.is_whole("state") {
+            let problem =
+                "the cache on disk needs a folder; add `dir` here, or `state: {dir: ../var}`";
+            gateway.report(faults, "cache.disk", problem);
+        }
+        return None;
+    };
+    Some(DiskRule { dir, bytes_max })
 }
 
 fn redis_rule(

@@ -1,6 +1,7 @@
 //! What outlives a reload: everything that counts, remembers or keeps.
 
 pub mod calls;
+pub mod disk;
 pub mod journal;
 pub mod key_sets;
 pub mod keys;
@@ -21,6 +22,8 @@ use prometheus::IntCounter;
 
 use crate::auth::Token;
 use crate::cache::flight::Flights;
+use crate::cache::invalidation::Invalidations;
+use crate::cache::key::Key;
 use crate::cache::outcome::Outcome;
 use crate::cache::store::Store;
 use crate::clock::Now;
@@ -29,6 +32,7 @@ use crate::ratelimit::Shield;
 use crate::snapshot::{RestartOnly, Snapshot};
 use crate::upstream::Pools;
 use calls::CallLog;
+use disk::Disk;
 use key_sets::KeySets;
 use keys::Keys;
 use nonces::Nonces;
@@ -44,6 +48,8 @@ pub struct State {
     pub metrics: Metrics,
     /// Answers. It is never dropped: Pingora wants it to outlive everything.
     pub store: &'static Store,
+    /// Where answers are that memory has lost.
+    pub disk: Option<Arc<Disk>>,
     /// Fetches under way.
     pub flights: Arc<Flights<Outcome>>,
     /// Exact counts by principal.
@@ -127,6 +133,17 @@ impl State {
         let metrics = Metrics::new()?;
         let bytes_max = sizes.cache_bytes_max;
         metrics.cache.bytes_max.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
+        let (store, disk) = match opened.disk {
+            Some((disk, notes)) => {
+                let changes = Invalidations::restored(&notes, disk.clone());
+                (Store::backed(bytes_max, changes, disk.clone()), Some(disk))
+            }
+            None => (Store::new(bytes_max), None),
+        };
+        let store: &'static Store = Box::leak(Box::new(store));
+        if let Some(disk) = &disk {
+            disk.attach(store);
+        }
         let tokens_max = NonZeroUsize::new(sizes.tokens_max).unwrap_or(NonZeroUsize::MIN);
         let quotas = Arc::new(opened.quotas);
         let shared = opened.redis.as_ref().map(|_| quotas.clone());
@@ -134,7 +151,8 @@ impl State {
         let calls = CallLog::new(folder.map(|dir| dir.join("calls")), shared);
         Ok(Arc::new(Self {
             metrics,
-            store: Box::leak(Box::new(Store::new(bytes_max))),
+            store,
+            disk,
             flights: Arc::default(),
             quotas,
             calls,
@@ -166,6 +184,15 @@ impl State {
             ..shown
         };
         self.revocations.is_revoked(&shown) || own != shown && self.revocations.is_revoked(&own)
+    }
+
+    /// Brings what is kept under a key back to memory, when it is on disk and not there; answers
+    /// whether that is worth another look.
+    pub async fn recall(&self, key: &Key, now: Now) -> bool {
+        match &self.disk {
+            Some(disk) if !self.store.has(key.as_bytes()) => disk.recall(key.as_bytes(), now).await,
+            Some(_) | None => false,
+        }
     }
 
     /// Waits until the shared state answers, where there is one, and knows what was revoked.
@@ -222,6 +249,7 @@ impl State {
         self.metrics.cache.bytes.set(gauge(self.store.bytes()));
         self.metrics.cache.objects.set(gauge(self.store.objects()));
         catch_up(&self.metrics.cache.evictions, self.store.evictions());
+        self.measure_disk();
         self.measure_identity();
         self.measure_memory();
     }
@@ -258,6 +286,18 @@ impl State {
         for origin in ["client", "revalidation", "ahead", "prewarm"].iter().filter(|_| has_budget) {
             let _refusals = upstream.budget_refusals.with_label_values(&[pool, origin]);
         }
+    }
+
+    fn measure_disk(&self) {
+        let (Some(disk), series) = (&self.disk, &self.metrics.disk) else { return };
+        let figures = disk.figures();
+        series.bytes.set(i64::try_from(figures.bytes).unwrap_or(i64::MAX));
+        series.bytes_max.set(i64::try_from(disk.bytes_max()).unwrap_or(i64::MAX));
+        series.entries.set(gauge(figures.entries));
+        catch_up(&series.evictions, figures.evictions);
+        catch_up(&series.writes_dropped, figures.dropped);
+        catch_up(&series.damaged, figures.damaged);
+        catch_up(&series.errors, figures.errors);
     }
 
     fn measure_identity(&self) {

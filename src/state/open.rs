@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::disk::{Disk, DiskError};
 use super::journal::JournalError;
 use super::keys::{
     Keys, KeysError, KeysOptions, MysqlOptions, NoSharedMemory, RememberedKey, SharedKeyMemory,
@@ -18,7 +19,7 @@ use super::revocations::Revocations;
 use crate::clock::Now;
 use crate::config::state::{NoncesWithoutRedisConfig, QuotasWithoutRedisConfig};
 use crate::ratelimit::Buckets;
-use crate::snapshot::{MysqlRule, RedisRule, RestartOnly, StorageRule};
+use crate::snapshot::{DiskRule, MysqlRule, RedisRule, RestartOnly, StorageRule};
 
 /// Why the process cannot open what it needs.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum OpenError {
     /// The nonces of this machine.
     #[error("state.dir: {0}")]
     Journal(#[from] JournalError),
+    /// The cache on disk.
+    #[error("cache.disk: {0}")]
+    Disk(#[from] DiskError),
     /// The API keys.
     #[error("auth.api_keys: {0}")]
     Keys(#[from] KeysError),
@@ -60,7 +64,11 @@ pub(super) struct Opened {
     pub(super) revocations: Revocations,
     /// Whether anything is kept outside this process.
     pub(super) is_kept: bool,
+    pub(super) disk: Option<OpenedDisk>,
 }
+
+/// The disk tier, and the changes that were noted there.
+pub(super) type OpenedDisk = (Arc<Disk>, Vec<Vec<u8>>);
 
 impl Opened {
     /// Nothing outside this process.
@@ -72,6 +80,7 @@ impl Opened {
             quotas: Quotas::embedded(buckets(sizes, now)),
             revocations: Revocations::new(None, None),
             is_kept: false,
+            disk: None,
         }
     }
 
@@ -99,7 +108,9 @@ impl Opened {
         let keys = Keys::open(options).await?;
         let revocations = Revocations::new(revocations_file(storage), redis.clone());
         revocations.poll(now).await;
-        Ok(Self { redis, keys, nonces, quotas, revocations, is_kept: true })
+        let open = |rule: &DiskRule| Disk::open(&rule.dir, rule.bytes_max, now);
+        let disk = storage.disk.as_ref().map(open).transpose()?;
+        Ok(Self { redis, keys, nonces, quotas, revocations, disk, is_kept: true })
     }
 }
 

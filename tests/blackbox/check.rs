@@ -14,7 +14,7 @@ const EXIT_CONFIG: i32 = 78;
 const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
 
 /// Each key of each section, and the test that fails when the key does nothing.
-const TRIED: [(&str, &str); 55] = [
+const TRIED: [(&str, &str); 58] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),
     ("GatewayConfig.admin", "observe::admin_listener_says_what_it_answers"),
     ("GatewayConfig.server", "observe::threads_are_as_many_as_configured"),
@@ -53,6 +53,9 @@ const TRIED: [(&str, &str); 55] = [
     ("DownstreamConfig.keepalive_timeout", "refusals::idle_connection_is_closed_after_its_time"),
     ("DownstreamConfig.write_timeout", "refusals::client_that_does_not_read_is_given_up"),
     ("CacheConfig.memory", "cache::memory_budget_holds_however_much_is_asked_for"),
+    ("CacheConfig.disk", "disk::hot_answer_is_a_hit_after_kill_9_with_all_its_variants"),
+    ("CacheDiskConfig.size", "disk::disk_holds_what_its_size_says_in_the_folder_that_is_named"),
+    ("CacheDiskConfig.dir", "disk::disk_holds_what_its_size_says_in_the_folder_that_is_named"),
     ("CacheConfig.object_bytes_max", "cache::objects_over_the_bound_are_served_and_not_kept"),
     ("CacheConfig.policies", "reload::quotas_answers_and_nonces_survive_a_reload"),
     ("CachePolicyConfig.fresh", "collapse::stale_key_is_refreshed_once_and_nobody_waits"),

@@ -18,6 +18,7 @@ mod budget;
 mod cache;
 mod check;
 mod collapse;
+mod disk;
 mod envelope;
 mod environment;
 mod failover;

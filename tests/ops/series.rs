@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farmgate::metrics::{
-    AuthMetrics, MemoryMetrics, Metrics, NAMES, RefreshMetrics, UpstreamMetrics,
+    AuthMetrics, DiskMetrics, MemoryMetrics, Metrics, NAMES, RefreshMetrics, UpstreamMetrics,
 };
 use prometheus::core::Collector;
 
@@ -34,18 +34,20 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         memory,
         cache,
         refresh,
+        disk,
         upstream,
         config,
         ..
     } = Metrics::new().unwrap();
     let histograms: [&dyn Collector; 3] =
         [&request_seconds, &cache.fill_seconds, &upstream.seconds];
-    let plain: [&dyn Collector; 19] = [
+    let plain: [&dyn Collector; 20] = [
         &requests,
         &requests_in_flight,
         &refusals,
         &ready,
         &cache.lookups,
+        &cache.tier_hits,
         &cache.bytes,
         &cache.bytes_max,
         &cache.objects,
@@ -66,7 +68,9 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     add(catalogue, &names[0], &["version"], false);
     let identity = of_identity(&auth, &memory);
     let warmth = of_warmth(&refresh, &upstream);
-    let plain = plain.into_iter().chain(identity).chain(warmth).map(|series| (series, false));
+    let disk = of_the_disk(&disk);
+    let plain = plain.into_iter().chain(identity).chain(warmth).chain(disk);
+    let plain = plain.map(|series| (series, false));
     for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
         names.extend(described(series, histogram, catalogue));
     }
@@ -90,6 +94,13 @@ fn of_warmth<'a>(
         &upstream.budget_refusals,
         &upstream.call_write_failures,
     ]
+}
+
+/// All of the cache on disk.
+fn of_the_disk(disk: &DiskMetrics) -> [&dyn Collector; 7] {
+    let DiskMetrics { bytes, bytes_max, entries, evictions, writes_dropped, damaged, errors } =
+        disk;
+    [bytes, bytes_max, entries, evictions, writes_dropped, damaged, errors]
 }
 
 /// All of credentials, and of what is remembered.
