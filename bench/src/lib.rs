@@ -1,7 +1,8 @@
-//! What do the two benchmarks have in common, and where does each begin?
+//! What do the benchmarks have in common, and where does each begin?
 //!
 //! [`side_by_side`] measures farmgate beside nginx and Caddy, [`tokens`] measures the issue of
-//! tokens beside the same flow without a memory of keys; see `README.md`.
+//! tokens beside the same flow without a memory of keys, [`store`] which answers the cache keeps; see
+//! `README.md`.
 
 mod cpu;
 mod error;
@@ -19,6 +20,7 @@ mod row;
 mod server;
 pub mod side_by_side;
 mod stats;
+pub mod store;
 pub mod tokens;
 
 use std::io::Write as _;

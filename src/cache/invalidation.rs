@@ -160,6 +160,59 @@ mod tests {
         assert!(changes.covers(&target("/a"), at(11)) && !changes.covers(&target("/b"), at(11)));
     }
 
+    /// Notes as a file would have them.
+    #[derive(Debug, Default)]
+    struct Written(Mutex<Vec<Vec<u8>>>);
+
+    impl NoteLog for Written {
+        fn append(&self, note: &[u8]) -> bool {
+            let mut notes = self.0.lock().unwrap();
+            notes.push(note.to_vec());
+            notes.len() > 5
+        }
+
+        fn rewrite(&self, notes: &mut dyn Iterator<Item = Vec<u8>>) -> std::io::Result<()> {
+            *self.0.lock().unwrap() = notes.collect();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_written_down_counts_again() {
+        let log = Arc::new(Written::default());
+        let changes = Invalidations::restored(&[], log.clone());
+        for (path, now) in [("/a", 10), ("/b", 20), ("/a", 30)] {
+            changes.note(target(path), at(now));
+        }
+        for _ in 0..4 {
+            changes.note(target("/c"), at(40));
+        }
+        let written = log.0.lock().unwrap().clone();
+        assert!(written.len() <= 5, "rewritten, with each target once and what came after");
+        let again = Invalidations::restored(&written, log);
+        for (path, asked_at, wanted) in [("/a", 30, true), ("/a", 31, false), ("/b", 20, true)] {
+            assert_eq!(again.covers(&target(path), at(asked_at)), wanted, "{path} {asked_at}");
+        }
+        assert!(!again.covers(&target("/x"), at(1)));
+    }
+
+    #[test]
+    fn note_of_an_unknown_kind_counts_for_everything_until_its_time() {
+        let unknown = written(b'?', b"a tag", at(10));
+        let changes = Invalidations::restored(&[unknown], Arc::new(Written::default()));
+        assert!(changes.covers(&target("/a"), at(10)) && !changes.covers(&target("/a"), at(11)));
+    }
+
+    #[test]
+    fn floor_outlives_the_notes_that_made_it() {
+        let changes = Invalidations::new(NonZeroUsize::new(1).unwrap());
+        changes.note(target("/a"), at(10));
+        changes.note(target("/b"), at(20));
+        let written: Vec<_> = changes.lock().written().collect();
+        let again = Invalidations::restored(&written, Arc::new(Written::default()));
+        assert!(again.covers(&target("/a"), at(10)) && again.covers(&target("/b"), at(20)));
+    }
+
     #[test]
     fn no_change_is_forgotten_when_there_are_too_many() {
         let changes = Invalidations::new(NonZeroUsize::new(2).unwrap());

@@ -103,6 +103,11 @@ impl Index {
         !self.awaited.is_empty()
     }
 
+    /// Whether there is a record of this entry.
+    pub(super) fn knows(&self, key: &[u8; 16]) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// Where an entry is that is about to be read, and in what.
     pub(super) fn read(&mut self, key: &[u8; 16], now_ms: u64) -> Option<(Segment, Place)> {
         if self.awaited.contains_key(key) {

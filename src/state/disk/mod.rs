@@ -151,6 +151,10 @@ impl Disk {
             shared.restore(segment, now).map_err(at)?;
         }
         let bytes_max = bytes_max as u64;
+        // The budget may have been larger before.
+        while let Some((oldest, _)) = shared.index().take_oldest(0, bytes_max) {
+            oldest.segment.delete().map_err(at)?;
+        }
         let writer = Writer {
             shared: shared.clone(),
             folder: folder.to_owned(),

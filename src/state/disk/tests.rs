@@ -1,3 +1,4 @@
+//! Does the disk give back what was written, whatever happened to its files?
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -251,6 +252,34 @@ async fn disk_that_takes_nothing_costs_no_answer() {
     let figures = tiers.disk.figures();
     assert_eq!((figures.errors, figures.dropped, figures.entries), (1, 1, 0));
     fs::create_dir(folder.path()).unwrap();
+}
+
+#[tokio::test]
+async fn smaller_budget_holds_from_the_start() {
+    let folder = Directory::new();
+    let tiers = Tiers::open(&folder, 4 * MIB, 4 * MIB);
+    for index in 0..800 {
+        let name = format!("/{index}");
+        tiers.put(&name, &body(&name));
+    }
+    let folder = tiers.crash(&folder);
+    let tiers = Tiers::open(&folder, MIB, MIB);
+    let bytes = tiers.disk.figures().bytes;
+    assert!(bytes <= MIB as u64 && bytes > MIB as u64 / 2, "{bytes}");
+    assert_eq!(tiers.get("/799").await.unwrap(), body("/799"));
+    assert_eq!(tiers.get("/0").await, None);
+}
+
+#[tokio::test]
+async fn what_is_over_at_once_hides_what_was_before_it() {
+    let folder = Directory::new();
+    let tiers = Tiers::open(&folder, MIB, MIB);
+    tiers.put("/a", b"x");
+    let long_ago = Now::read().wall - Duration::from_secs(3_601);
+    tiers.memory.put(&key("/a"), object("/a", b"over", long_ago));
+    let folder = tiers.crash(&folder);
+    let tiers = Tiers::open(&folder, MIB, MIB);
+    assert_eq!((tiers.disk.figures().entries, tiers.get("/a").await), (0, None));
 }
 
 #[test]

@@ -76,13 +76,15 @@ impl Writer {
     /// Does what is asked for, and answers whether it could.
     fn work(&mut self, job: Job, now: Now) -> io::Result<bool> {
         let (key, usable_until_ms, entry) = match job {
-            Job::Forget(key) => (key, 0, Vec::new()),
-            Job::Keep(key, objects, _) => {
-                let until = record::usable_until(&objects).duration_since(UNIX_EPOCH);
-                let until = until.unwrap_or_default().as_millis();
+            Job::Keep(key, objects, _) if usable_until_ms(&objects) > now.unix_ms() => {
                 let Some(entry) = record::encode(&objects) else { return Ok(false) };
-                (key, u64::try_from(until).unwrap_or(u64::MAX), entry)
+                (key, usable_until_ms(&objects), entry)
             }
+            // What is not known needs no record that says that it is gone.
+            Job::Keep(key, ..) | Job::Forget(key) if !self.shared.index().knows(&key) => {
+                return Ok(true);
+            }
+            Job::Keep(key, ..) | Job::Forget(key) => (key, 0, Vec::new()),
         };
         if (entry.len() + HEAD_BYTES) as u64 > self.segment_bytes {
             return Ok(false);
@@ -196,4 +198,9 @@ impl Writer {
             );
         }
     }
+}
+
+fn usable_until_ms(objects: &[Arc<Object>]) -> u64 {
+    let until = record::usable_until(objects).duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(until.as_millis()).unwrap_or(u64::MAX)
 }
