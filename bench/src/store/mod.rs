@@ -33,9 +33,12 @@ const REQUESTS_MAX: u64 = 1_000_000_000;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "store", version, about)]
 struct Options {
-    /// Requests of each trace, and answers of the run for memory.
+    /// Requests of each trace.
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=REQUESTS_MAX))]
     requests: u64,
+    /// Answers that are put in the run for memory.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=REQUESTS_MAX))]
+    answers: u64,
     /// Run these traces only (may be repeated); nothing is written then.
     #[arg(long, value_name = "TRACE")]
     only: Vec<String>,
@@ -59,7 +62,7 @@ enum Part {
 pub fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.part {
-        Some(Part::Resident) => resident::run(options.requests, BUDGET_BYTES),
+        Some(Part::Resident) => resident::run(options.answers, BUDGET_BYTES),
         None => run(&options),
     };
     match done {
@@ -73,7 +76,7 @@ pub fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), BenchError> {
     let program = std::env::current_exe().unwrap_or_default();
-    let command = format!("store --requests {}", options.requests);
+    let command = format!("store --requests {} --answers {}", options.requests, options.answers);
     let circumstances = Circumstances::now(command, &program, false, "nothing is pinned".into());
     let is_wanted =
         |kind: &&Kind| options.only.is_empty() || options.only.iter().any(|name| name == kind.name);
@@ -85,7 +88,7 @@ fn run(options: &Options) -> Result<(), BenchError> {
         say(&row.told());
         rows.push(row);
     }
-    let resident = resident::measure(&program, options.requests)?;
+    let resident = resident::measure(&program, options.answers)?;
     say(&resident.told());
     let report = Report::new(circumstances, rows, resident);
     if options.only.is_empty() {

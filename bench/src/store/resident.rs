@@ -58,9 +58,9 @@ impl Resident {
 }
 
 /// Measures in a process of its own.
-pub(crate) fn measure(program: &Path, requests: u64) -> Result<Resident, BenchError> {
+pub(crate) fn measure(program: &Path, answers: u64) -> Result<Resident, BenchError> {
     let output = Command::new(program)
-        .args(["--requests", &requests.to_string(), "resident"])
+        .args(["--answers", &answers.to_string(), "resident"])
         .output()
         .trying(|| "start this program again".into())?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -68,12 +68,12 @@ pub(crate) fn measure(program: &Path, requests: u64) -> Result<Resident, BenchEr
 }
 
 /// What that process does. A tenth of the answers is asked for again, which moves entries about.
-pub(crate) fn run(requests: u64, budget: usize) -> Result<(), BenchError> {
+pub(crate) fn run(answers: u64, budget: usize) -> Result<(), BenchError> {
     let nobody = HeaderMap::new();
     let before = resident_bytes()?;
     let store = Store::new(budget);
     let mut growth_max = 0;
-    for number in 0..requests {
+    for number in 0..answers {
         let bytes = 1_024 + usize::try_from(scattered(number) % 2_048).unwrap_or_default();
         if let Some(answer) = answer(number, bytes, UNIX_EPOCH) {
             store.put(&key(number), Arc::new(answer));
@@ -92,7 +92,7 @@ pub(crate) fn run(requests: u64, budget: usize) -> Result<(), BenchError> {
         objects: store.objects() as u64,
         growth_max_bytes: growth_max.max(growth_bytes),
         growth_bytes,
-        put: requests,
+        put: answers,
     };
     say(&serde_json::to_string(&found).unwrap_or_default());
     Ok(())
