@@ -13,7 +13,7 @@ use pingora::http::ResponseHeader;
 use crate::cache::directives::Directives;
 use crate::cache::key::TargetKey;
 use crate::cache::labels::{self, CACHE_TAG, Labels, SURROGATE_KEY};
-use crate::cache::object::{Object, Validators, Variance, strong_etag};
+use crate::cache::object::{Checked, Object, Validators, Variance, strong_etag};
 use crate::cache::outcome::Outcome;
 use crate::cache::part::Part;
 use crate::cache::policy::{self, Policy, Verdict, judge};
@@ -267,6 +267,7 @@ fn object(
         took: Duration::ZERO,
         asked_at: asked.at,
         refresh_after: now.wall,
+        checked: Checked::default(),
     })
 }
 

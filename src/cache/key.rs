@@ -103,9 +103,42 @@ impl TargetKey {
     /// Digests the target; `host` is without port, in lower case.
     #[must_use]
     pub fn new(host: &str, path: &str) -> Self {
+        Self::digest(b"farmgate target key 1", &[host, path])
+    }
+
+    /// What a request is for with one query.
+    #[must_use]
+    pub fn exact(host: &str, path: &str, query: &str) -> Self {
+        Self::digest(b"farmgate exact key 1", &[host, path, query])
+    }
+
+    /// What an upstream calls by this tag.
+    #[must_use]
+    pub fn tag(tag: &str) -> Self {
+        Self::digest(b"farmgate tag key 1", &[tag])
+    }
+
+    /// Everything of a route.
+    #[must_use]
+    pub fn route(name: &str) -> Self {
+        Self::digest(b"farmgate route key 1", &[name])
+    }
+
+    /// Every path that begins so, of one host or of all.
+    #[must_use]
+    pub fn prefix(host: Option<&str>, path: &[u8]) -> Self {
         let mut digest = Sha256::new();
-        digest.update(b"farmgate target key 1");
-        for part in [host, path] {
+        digest.update(b"farmgate prefix key 1");
+        digest.update([u8::from(host.is_some())]);
+        absorb(&mut digest, host.unwrap_or_default());
+        digest.update(path);
+        Self(Key::truncate(digest))
+    }
+
+    fn digest(kind: &[u8], parts: &[&str]) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(kind);
+        for part in parts {
             absorb(&mut digest, part);
         }
         Self(Key::truncate(digest))

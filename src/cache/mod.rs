@@ -16,6 +16,8 @@ pub mod flight;
 pub mod invalidation;
 pub mod key;
 pub mod labels;
+pub mod misses;
+pub mod note;
 pub mod object;
 pub mod outcome;
 pub mod part;

@@ -48,6 +48,32 @@ pub struct Object {
     pub asked_at: SystemTime,
     /// Until here it is not refreshed again, because the last refresh brought nothing to keep.
     pub refresh_after: SystemTime,
+    /// When it was last found to hold.
+    pub checked: Checked,
+}
+
+/// The epoch of the notes at which an answer was found to hold; a copy has to be looked at itself,
+/// because it may have other tags and other times.
+#[derive(Debug, Default)]
+pub struct Checked(AtomicU64);
+
+impl Checked {
+    /// Whether it was found to hold at this epoch.
+    #[must_use]
+    pub fn at(&self, epoch: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == epoch
+    }
+
+    /// It was found to hold at this epoch.
+    pub fn found(&self, epoch: u64) {
+        self.0.store(epoch, Ordering::Relaxed);
+    }
+}
+
+impl Clone for Checked {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// How an answer is used.
@@ -169,6 +195,12 @@ impl Variance {
         self.fields.is_empty() || digest(&self.fields, request) == self.digest
     }
 
+    /// The fields that select it.
+    #[must_use]
+    pub fn fields(&self) -> &[HeaderName] {
+        &self.fields
+    }
+
     /// Whether the answer is the same for every request.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -227,6 +259,12 @@ impl Object {
     pub fn confirmed(&self, head: ResponseHeader, windows: Windows, asked_at: SystemTime) -> Self {
         let (upstream_status, refresh_after) = (StatusCode::NOT_MODIFIED, windows.stored_at);
         Self { head, windows, asked_at, upstream_status, refresh_after, ..self.clone() }
+    }
+
+    /// The same object, fresh no longer than until `at`.
+    #[must_use]
+    pub fn stale_since(&self, at: SystemTime) -> Self {
+        Self { windows: self.windows.stale_since(at), ..self.clone() }
     }
 
     /// The same object, left alone by refreshes until `refresh_after`.

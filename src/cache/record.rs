@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::TargetKey;
 use super::labels::Labels;
-use super::object::{Object, Usage, Validators, Variance};
+use super::object::{Checked, Object, Usage, Validators, Variance};
 use super::windows::Windows;
 
 /// The form of what is written.
@@ -169,6 +169,7 @@ fn read(written: Written, body: Bytes) -> Option<Object> {
         took: Duration::from_nanos(written.took_ns),
         asked_at: time(written.asked_at),
         refresh_after: time(written.refresh_after),
+        checked: Checked::default(),
     })
 }
 
@@ -232,6 +233,7 @@ mod tests {
             took: Duration::from_nanos(at),
             asked_at: time(at),
             refresh_after: time(at),
+            checked: Checked::default(),
         })
     }
 

@@ -20,7 +20,7 @@ use pingora_cache::storage::{
 use pingora_cache::trace::SpanHandle;
 use pingora_cache::{CacheMeta, PurgeType, Storage};
 
-use super::object::{Object, Validators, Variance};
+use super::object::{Checked, Object, Validators, Variance};
 use super::store::{Pinned, Store};
 use super::windows::Windows;
 
@@ -177,6 +177,7 @@ impl HandleMiss for Miss {
             took: Duration::ZERO,
             asked_at: self.windows.stored_at,
             refresh_after: self.windows.stored_at,
+            checked: Checked::default(),
         };
         self.store.put_asked(self.key, Arc::new(object));
         Ok(MissFinishType::Created(size))

@@ -8,7 +8,6 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use http::HeaderMap;
 use quick_cache::sync::Cache;
@@ -16,8 +15,8 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::backing::Backing;
 use super::doorkeeper::{Doorkeeper, lets_in};
-use super::invalidation::Invalidations;
-use super::key::{Key, TargetKey};
+use super::invalidation::{Invalidations, Verdict};
+use super::key::Key;
 use super::object::Object;
 use super::variants::Variants;
 
@@ -125,9 +124,10 @@ impl Store {
         }
     }
 
-    /// Makes every answer for this target that was asked for until `now` one that is not used.
-    pub fn invalidate(&self, target: TargetKey, now: SystemTime) {
-        self.invalidations.note(target, now);
+    /// What was purged.
+    #[must_use]
+    pub fn invalidations(&self) -> &Invalidations {
+        &self.invalidations
     }
 
     /// What there is under `key` for a request with these fields.
@@ -135,8 +135,11 @@ impl Store {
     pub fn find(&self, key: &Key, request: &HeaderMap) -> Found {
         let Some(variants) = self.entries.get(key.as_bytes()) else { return Found::Nothing };
         match variants.selected(request) {
-            Some(object) if self.is_invalid(object) => Found::Nothing,
-            Some(object) => Found::Selected(object.clone()),
+            Some(object) => match self.invalidations.verdict(object) {
+                Verdict::Holds => Found::Selected(object.clone()),
+                Verdict::StaleSince(at, _) => Found::Selected(Arc::new(object.stale_since(at))),
+                Verdict::Invalid(_) => Found::Nothing,
+            },
             None => Found::Others,
         }
     }
@@ -230,11 +233,32 @@ impl Store {
         self.evictions.load(Ordering::Relaxed)
     }
 
-    /// Whether something changed since an answer was asked for.
+    /// Whether an answer is not used any more, because something changed since it was asked for.
     #[must_use]
     pub fn is_invalid(&self, object: &Object) -> bool {
-        let covers = |target| self.invalidations.covers(target, object.asked_at);
-        object.target.as_ref().is_some_and(covers)
+        matches!(self.invalidations.verdict(object), Verdict::Invalid(_))
+    }
+
+    /// Removes the variants of a key that are not used any more; answers how many.
+    pub fn reclaim(&self, key: &[u8; 16]) -> usize {
+        let changing = self.changing(key);
+        let Some(before) = self.entries.peek(key) else { return 0 };
+        let (invalid, objects): (Vec<_>, Vec<_>) =
+            before.objects().iter().cloned().partition(|object| self.is_invalid(object));
+        if invalid.is_empty() {
+            return 0;
+        }
+        match Variants::fitting(objects, self.entry_bytes_max, &self.objects) {
+            Some(variants) => self.entries.insert(*key, Arc::new(variants)),
+            None => {
+                self.entries.remove(key);
+                if let Some(backing) = &self.backing {
+                    backing.forget(key);
+                }
+            }
+        }
+        drop(changing);
+        invalid.len()
     }
 
     /// What an object may cost.
@@ -242,8 +266,9 @@ impl Store {
         self.entry_bytes_max
     }
 
-    /// The variant of a key that came last.
-    pub(super) fn newest(&self, key: &[u8; 16]) -> Option<Arc<Object>> {
+    /// The variant of a key that came last, whether it is still used or not.
+    #[must_use]
+    pub fn newest(&self, key: &[u8; 16]) -> Option<Arc<Object>> {
         self.entries.get(key)?.newest().cloned()
     }
 
@@ -345,7 +370,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::key::KeyParts;
-    use super::super::object::{Validators, Variance};
+    use super::super::object::{Checked, Validators, Variance};
     use super::super::windows::Windows;
     use super::*;
 
@@ -382,6 +407,7 @@ mod tests {
             took: Duration::ZERO,
             asked_at: UNIX_EPOCH,
             refresh_after: UNIX_EPOCH,
+            checked: Checked::default(),
         })
     }
 

@@ -99,6 +99,20 @@ impl Windows {
         Self::strict(now, Duration::ZERO, Duration::ZERO)
     }
 
+    /// The same windows, of an answer that is fresh no longer than until `at`: what follows
+    /// freshness lasts as long as it did, and begins earlier.
+    #[must_use]
+    pub fn stale_since(&self, at: SystemTime) -> Self {
+        let Ok(lost) = self.fresh_until.duration_since(at) else { return *self };
+        let earlier = |time: SystemTime| time.checked_sub(lost).unwrap_or(at);
+        Self {
+            fresh_until: at,
+            stale_until: earlier(self.stale_until),
+            error_until: earlier(self.error_until),
+            ..*self
+        }
+    }
+
     /// How usable the answer is at `now`.
     #[must_use]
     pub fn freshness(&self, now: SystemTime) -> Freshness {
@@ -180,6 +194,23 @@ mod tests {
         let windows = Windows::strict(at(1_000), Duration::ZERO, Duration::from_secs(60));
         assert_eq!(windows.freshness(at(1_059)), Freshness::Fresh);
         assert_eq!(windows.freshness(at(1_060)), Freshness::Expired);
+    }
+
+    #[test]
+    fn what_is_stale_since_a_moment_has_its_whole_grace_from_there() {
+        let windows = minute().stale_since(at(1_010));
+        for (seconds, wanted) in [
+            (1_009, Freshness::Fresh),
+            (1_010, Freshness::Stale),
+            (1_040, Freshness::StaleOnError),
+            (1_610, Freshness::Expired),
+        ] {
+            assert_eq!(windows.freshness(at(seconds)), wanted, "{seconds}");
+        }
+        assert_eq!(windows.stale_since(at(1_020)), windows);
+        assert_eq!(minute().stale_since(at(1_070)), minute());
+        let strict = Windows::strict(at(1_000), Duration::ZERO, Duration::from_secs(60));
+        assert_eq!(strict.stale_since(at(1_010)).freshness(at(1_010)), Freshness::Expired);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use super::Series;
 
 /// What the shared state is asked for.
-pub const SHARED_USES: [&str; 5] = ["memory", "nonces", "probe", "quotas", "revocations"];
+pub const SHARED_USES: [&str; 6] = ["memory", "nonces", "probe", "purges", "quotas", "revocations"];
 
 /// What is decided without the shared state while it is gone.
 pub const DEGRADED_USES: [&str; 2] = ["nonces", "quotas"];

@@ -6,6 +6,7 @@
 mod auth;
 mod disk;
 mod memory;
+mod purge;
 mod refresh;
 
 use prometheus::{
@@ -16,6 +17,7 @@ use prometheus::{
 pub use auth::AuthMetrics;
 pub use disk::DiskMetrics;
 pub use memory::{DEGRADED_USES, MemoryMetrics, SHARED_USES};
+pub use purge::PurgeMetrics;
 pub use refresh::RefreshMetrics;
 
 use crate::refusal::Refusal;
@@ -27,7 +29,7 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 66] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
@@ -41,6 +43,7 @@ pub const NAMES: [&str; 63] = [
     "farmgate_cache_evictions_total",
     "farmgate_cache_lookups_total",
     "farmgate_cache_objects",
+    "farmgate_cache_reclaimed_total",
     "farmgate_cache_runway_seconds",
     "farmgate_cache_tier_hits_total",
     "farmgate_config_generation",
@@ -62,6 +65,8 @@ pub const NAMES: [&str; 63] = [
     "farmgate_nonces",
     "farmgate_nonces_untold",
     "farmgate_prewarm_last_success_timestamp_seconds",
+    "farmgate_purges_total",
+    "farmgate_purges_untold",
     "farmgate_quota_refusals_total",
     "farmgate_quota_window_evictions_total",
     "farmgate_quota_windows",
@@ -117,6 +122,8 @@ pub struct Metrics {
     pub refresh: RefreshMetrics,
     /// The cache on disk.
     pub disk: DiskMetrics,
+    /// What holds no more.
+    pub purge: PurgeMetrics,
     /// The pools.
     pub upstream: UpstreamMetrics,
     /// The configuration.
@@ -216,6 +223,7 @@ impl Metrics {
             cache: CacheMetrics::new(&series)?,
             refresh: RefreshMetrics::new(&series)?,
             disk: DiskMetrics::new(&series)?,
+            purge: PurgeMetrics::new(&series)?,
             upstream: UpstreamMetrics::new(&series)?,
             config: ConfigMetrics::new(&series)?,
             registry: registry.clone(),
@@ -391,6 +399,7 @@ mod tests {
         metrics.refresh.skipped.with_label_values(&["p"]).inc();
         metrics.cache.runway_seconds.with_label_values(&["r"]).set(1);
         metrics.config.reloads.with_label_values(&["success"]).inc();
+        metrics.purge.purges.with_label_values(&["tag", "operator"]).inc();
         let families = metrics.registry.gather();
         let names: Vec<&str> = families.iter().map(prometheus::proto::MetricFamily::name).collect();
         assert_eq!(names, NAMES);

@@ -17,6 +17,7 @@ use super::exchange::{Collected, Dispatch, Exchange, Exchanged, Origin};
 use super::headers;
 use super::landing::{fits, is_about_another, is_worth_remembering, settle};
 use crate::cache::flight::{Boarding, Lead, Passenger};
+use crate::cache::invalidation::Verdict;
 use crate::cache::key::Key;
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
@@ -164,7 +165,9 @@ impl Filler {
     /// Whether a change came while the answer was on its way.
     fn is_outdated(&self, outcome: &Outcome) -> bool {
         match outcome {
-            Outcome::Stored(object) | Outcome::Given(object) => self.state.store.is_invalid(object),
+            Outcome::Stored(object) | Outcome::Given(object) => {
+                self.state.store.invalidations().verdict(object) != Verdict::Holds
+            }
             _ => false,
         }
     }

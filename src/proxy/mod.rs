@@ -25,12 +25,14 @@ mod headers;
 mod interim;
 mod landing;
 mod last_peer;
+mod missed;
 mod record;
 pub mod refresh;
 mod request_id;
 mod respond;
 mod serve;
 mod upstream;
+pub mod warm;
 
 use std::sync::Arc;
 
@@ -271,7 +273,7 @@ impl ProxyHttp for GatewayProxy {
             head.remove_header(&header::TRANSFER_ENCODING);
         }
         upstream::answered(&self.state.metrics, ctx, Now::read());
-        self.invalidate(ctx, head);
+        self.invalidate(ctx, head).await;
         headers::tell_client(head, ctx, Now::read())
     }
 
@@ -310,11 +312,9 @@ impl ProxyHttp for GatewayProxy {
 
 impl GatewayProxy {
     /// What a change made invalid is so before the one who changed it has an answer.
-    pub(super) fn invalidate(&self, ctx: &Ctx, head: &ResponseHeader) {
+    pub(super) async fn invalidate(&self, ctx: &Ctx, head: &ResponseHeader) {
         let Some(change) = &ctx.change else { return };
-        for target in change.targets(head.status, &head.headers) {
-            self.state.store.invalidate(target, Now::read().wall);
-        }
+        self.state.purges.change(change.targets(head.status, &head.headers), Now::read()).await;
     }
 
     /// Ends a request that has no answer: a client is told, an exchange is left the reason.

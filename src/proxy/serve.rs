@@ -20,6 +20,7 @@ use super::exchange::{Dispatch, Exchanged, Origin, Overflow};
 use super::fill::Obtained;
 use super::headers;
 use super::interim::{INTERIM_MAX, pass_on};
+use super::missed::Missed;
 use crate::admission::{self, Admission, Arrival, Identified, Refused};
 use crate::answer::{self, Asked};
 use crate::cache::object::Object;
@@ -208,15 +209,15 @@ impl GatewayProxy {
             Err(refusal) => {
                 // It may have changed something before it broke off.
                 let own = ctx.change.as_ref().map(Change::own);
-                own.into_iter().for_each(|own| self.state.store.invalidate(own, Now::read().wall));
+                self.state.purges.change(own, Now::read()).await;
                 Err(refusal)
             }
             Ok(Exchanged::TooLarge(overflow)) => {
-                self.invalidate(ctx, &overflow.head);
+                self.invalidate(ctx, &overflow.head).await;
                 Ok(Plan::Overflow(Box::new(overflow)))
             }
             Ok(Exchanged::Whole(whole)) => {
-                self.invalidate(ctx, &whole.head);
+                self.invalidate(ctx, &whole.head).await;
                 let head = session.req_header();
                 let asked = Asked {
                     method: &head.method,
@@ -312,6 +313,7 @@ impl GatewayProxy {
         mut errand: Errand,
         on_error: Option<Arc<Object>>,
     ) -> Result<Plan, Refusal> {
+        let missed = Missed::of(&self.state, &errand, ctx.forwarded, ctx.started.wall);
         let deadline = tokio::time::Instant::from_std(errand.dispatch.deadline);
         let (interim, mut told) = mpsc::channel(INTERIM_MAX);
         errand.dispatch.interim = Some(interim);
@@ -322,6 +324,9 @@ impl GatewayProxy {
             collapsed: false,
             remembered: false,
         });
+        missed.ended(&self.state, obtained.outcome.as_str());
+        // It may have been purged meanwhile.
+        let on_error = on_error.filter(|object| !self.state.store.is_invalid(object));
         if let Some(object) = on_error.filter(|_| obtained.outcome.is_failure()) {
             return Ok(pin(ctx, object, CacheResult::StaleOnError));
         }

@@ -7,6 +7,7 @@ pub mod key_sets;
 pub mod keys;
 pub mod nonces;
 pub mod open;
+pub mod purges;
 pub mod quotas;
 pub mod redis;
 pub mod revocations;
@@ -24,6 +25,7 @@ use crate::auth::Token;
 use crate::cache::flight::Flights;
 use crate::cache::invalidation::Invalidations;
 use crate::cache::key::Key;
+use crate::cache::misses::Misses;
 use crate::cache::outcome::Outcome;
 use crate::cache::store::Store;
 use crate::clock::Now;
@@ -37,6 +39,7 @@ use key_sets::KeySets;
 use keys::Keys;
 use nonces::Nonces;
 use open::{OpenError, Opened};
+use purges::Purges;
 use quotas::Quotas;
 use redis::{Redis, Use};
 use revocations::{Issued, Revocations};
@@ -50,6 +53,10 @@ pub struct State {
     pub store: &'static Store,
     /// Where answers are that memory has lost.
     pub disk: Option<Arc<Disk>>,
+    /// What holds no more of them.
+    pub purges: Purges,
+    /// Why requests had to be fetched.
+    pub misses: Misses,
     /// Fetches under way.
     pub flights: Arc<Flights<Outcome>>,
     /// Exact counts by principal.
@@ -109,7 +116,9 @@ impl State {
         now: Now,
     ) -> Result<Arc<Self>, StateError> {
         let opened = Opened::open(sizes, now).await?;
-        Ok(Self::with(sizes, outliving, opened)?)
+        let state = Self::with(sizes, outliving, opened, now)?;
+        state.purges.begin().await;
+        Ok(state)
     }
 
     /// Empty stores, nothing of which outlives the process.
@@ -122,20 +131,22 @@ impl State {
         outliving: Outliving,
         now: Now,
     ) -> prometheus::Result<Arc<Self>> {
-        Self::with(sizes, outliving, Opened::in_memory(sizes, now))
+        Self::with(sizes, outliving, Opened::in_memory(sizes, now), now)
     }
 
     fn with(
         sizes: &RestartOnly,
         Outliving { pools, key_sets }: Outliving,
         opened: Opened,
+        now: Now,
     ) -> prometheus::Result<Arc<Self>> {
         let metrics = Metrics::new()?;
         let bytes_max = sizes.cache_bytes_max;
         metrics.cache.bytes_max.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
         let (store, disk) = match opened.disk {
             Some((disk, notes)) => {
-                let changes = Invalidations::restored(&notes, disk.clone());
+                let notes = notes.iter().map(Vec::as_slice);
+                let changes = Invalidations::logged(notes, disk.clone(), now.wall);
                 (Store::backed(bytes_max, changes, disk.clone()), Some(disk))
             }
             None => (Store::new(bytes_max), None),
@@ -150,6 +161,8 @@ impl State {
         let folder = sizes.storage.dir.as_ref().filter(|_| opened.is_kept);
         let calls = CallLog::new(folder.map(|dir| dir.join("calls")), shared);
         Ok(Arc::new(Self {
+            purges: Purges::new(store, opened.redis.clone(), metrics.purge.clone()),
+            misses: Misses::default(),
             metrics,
             store,
             disk,
@@ -246,6 +259,7 @@ impl State {
         }
         catch_up(&upstream.call_write_failures, self.calls.write_failures());
         self.measure_runway(snapshot, now);
+        self.metrics.purge.untold.set(gauge(self.purges.waiting()));
         self.metrics.cache.bytes.set(gauge(self.store.bytes()));
         self.metrics.cache.objects.set(gauge(self.store.objects()));
         catch_up(&self.metrics.cache.evictions, self.store.evictions());

@@ -35,6 +35,10 @@ impl BackgroundService for Keeper {
         kept.spawn(async move { state.nonces.keep(Now::read).await });
         let state = self.state.clone();
         kept.spawn(async move { state.revocations.keep(Now::read).await });
+        let state = self.state.clone();
+        kept.spawn(async move { state.purges.keep(Now::read).await });
+        let state = self.state.clone();
+        kept.spawn(async move { state.purges.reclaim().await });
         let (key_sets, stop) = (self.state.key_sets.clone(), shutdown.clone());
         kept.spawn(async move { key_sets.run(stop).await });
         let (state, mut stop) = (self.state.clone(), shutdown.clone());

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farmgate::metrics::{
-    AuthMetrics, DiskMetrics, MemoryMetrics, Metrics, NAMES, RefreshMetrics, UpstreamMetrics,
+    AuthMetrics, DiskMetrics, MemoryMetrics, Metrics, NAMES, PurgeMetrics, RefreshMetrics,
+    UpstreamMetrics,
 };
 use prometheus::core::Collector;
 
@@ -35,6 +36,7 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         cache,
         refresh,
         disk,
+        purge,
         upstream,
         config,
         ..
@@ -69,7 +71,8 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     let identity = of_identity(&auth, &memory);
     let warmth = of_warmth(&refresh, &upstream);
     let disk = of_the_disk(&disk);
-    let plain = plain.into_iter().chain(identity).chain(warmth).chain(disk);
+    let purges = of_purges(&purge);
+    let plain = plain.into_iter().chain(identity).chain(warmth).chain(disk).chain(purges);
     let plain = plain.map(|series| (series, false));
     for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
         names.extend(described(series, histogram, catalogue));
@@ -101,6 +104,11 @@ fn of_the_disk(disk: &DiskMetrics) -> [&dyn Collector; 7] {
     let DiskMetrics { bytes, bytes_max, entries, evictions, writes_dropped, damaged, errors } =
         disk;
     [bytes, bytes_max, entries, evictions, writes_dropped, damaged, errors]
+}
+
+/// All of what holds no more.
+fn of_purges(purge: &PurgeMetrics) -> [&dyn Collector; 3] {
+    [&purge.purges, &purge.untold, &purge.reclaimed]
 }
 
 /// All of credentials, and of what is remembered.

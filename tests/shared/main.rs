@@ -16,5 +16,6 @@ mod fixtures;
 
 mod connection;
 mod nonces;
+mod purges;
 mod quotas;
 mod revocations;

@@ -16,7 +16,8 @@ use pingora::http::ResponseHeader;
 use super::*;
 use crate::cache::invalidation::Invalidations;
 use crate::cache::key::{Key, KeyParts, TargetKey};
-use crate::cache::object::{Validators, Variance};
+use crate::cache::note::{Purge, Scope};
+use crate::cache::object::{Checked, Validators, Variance};
 use crate::cache::windows::{Grace, Windows};
 
 const MIB: usize = 1 << 20;
@@ -30,11 +31,18 @@ struct Tiers {
 impl Tiers {
     fn open(folder: &Directory, memory_bytes: usize, disk_bytes: usize) -> Self {
         let (disk, notes) = Disk::open(folder.path(), disk_bytes, Now::read()).unwrap();
-        let changes = Invalidations::restored(&notes, disk.clone());
+        let notes = notes.iter().map(Vec::as_slice);
+        let changes = Invalidations::logged(notes, disk.clone(), Now::read().wall);
         let store = Store::backed(memory_bytes, changes, disk.clone());
         let memory: &'static Store = Box::leak(Box::new(store));
         disk.attach(memory);
         Self { memory, disk }
+    }
+
+    /// Notes that a path changed now.
+    fn change(&self, path: &str) {
+        let change = Purge::hard(Scope::Target(TargetKey::new("h", path)));
+        self.memory.invalidations().note(change, Now::read().wall);
     }
 
     /// Ends as kill -9 would, but that what is queued is written.
@@ -85,6 +93,7 @@ fn object(name: &str, body: &[u8], at: SystemTime) -> Arc<Object> {
         usage: Arc::default(),
         took: Duration::ZERO,
         asked_at: at,
+        checked: Checked::default(),
         refresh_after: UNIX_EPOCH,
     })
 }
@@ -133,7 +142,7 @@ async fn what_is_forgotten_or_over_does_not_come_back() {
     tiers.put("/forgotten", b"x");
     tiers.memory.purge_key(key("/forgotten").as_bytes());
     tiers.put("/changed", b"x");
-    tiers.memory.invalidate(TargetKey::new("h", "/changed"), Now::read().wall);
+    tiers.change("/changed");
     tiers.put("/kept", b"x");
     let folder = tiers.crash(&folder);
     let tiers = Tiers::open(&folder, MIB, 4 * MIB);
@@ -230,7 +239,7 @@ async fn damaged_notes_cost_all_that_is_on_disk() {
     let folder = Directory::new();
     let tiers = Tiers::open(&folder, MIB, 4 * MIB);
     tiers.put("/a", b"x");
-    tiers.memory.invalidate(TargetKey::new("h", "/b"), Now::read().wall);
+    tiers.change("/b");
     let folder = tiers.crash(&folder);
     let path = folder.path().join("changes-1");
     let mut notes = fs::read(&path).unwrap();

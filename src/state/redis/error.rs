@@ -28,7 +28,7 @@ pub enum RedisFault {
 }
 
 impl RedisFault {
-    pub(super) fn of(error: &RedisError) -> Self {
+    pub(in crate::state) fn of(error: &RedisError) -> Self {
         let code = error.code().unwrap_or_default();
         let told = told(error, code);
         match error.kind() {

@@ -171,6 +171,11 @@ impl Redis {
         [self.prefix.as_str(), name].concat()
     }
 
+    /// A connection apart from the one that is shared, for a call that waits.
+    pub(super) async fn another_connection(&self) -> Result<MultiplexedConnection, RedisFault> {
+        self.connector.lock().await.connect().await
+    }
+
     /// Sends one command.
     pub(super) async fn call<T: FromRedisValue>(
         &self,

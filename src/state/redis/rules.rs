@@ -19,6 +19,8 @@ pub enum Use {
     Nonces,
     /// Looking whether it is there.
     Probe,
+    /// What holds no more of what is kept.
+    Purges,
     /// Counts by principal.
     Quotas,
     /// Revoked tokens.
@@ -27,8 +29,8 @@ pub enum Use {
 
 impl Use {
     /// All uses.
-    pub const ALL: [Self; 5] =
-        [Self::Memory, Self::Nonces, Self::Probe, Self::Quotas, Self::Revocations];
+    pub const ALL: [Self; 6] =
+        [Self::Memory, Self::Nonces, Self::Probe, Self::Purges, Self::Quotas, Self::Revocations];
 
     /// The stable word, for metrics and logs.
     #[must_use]
@@ -37,6 +39,7 @@ impl Use {
             Self::Memory => "memory",
             Self::Nonces => "nonces",
             Self::Probe => "probe",
+            Self::Purges => "purges",
             Self::Quotas => "quotas",
             Self::Revocations => "revocations",
         }
