@@ -125,6 +125,7 @@ pub fn run(file: &Path, env_file: Option<&Path>) -> Result<(), StartError> {
             live.clone(),
             state.clone(),
             reloader.clone(),
+            filler.clone(),
         )),
     );
     admin.add_tcp(&first.restart.admin.to_string());

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::identity::AuthConfig;
 use super::limits::LimitsConfig;
 use super::route::RouteConfig;
-use super::scalar::{ByteSize, Decimal, Fresh, ListenAddress, Network, Period};
+use super::scalar::{ByteSize, Decimal, Fresh, ListenAddress, Network, Period, SecretRef};
 use super::state::StateConfig;
 
 /// The whole of `conf/gateway.yaml`.
@@ -76,6 +76,8 @@ pub struct TlsConfig {
 pub struct AdminConfig {
     /// `ip:port` to listen on; keep it off public interfaces.
     pub address: ListenAddress,
+    /// What those have to send who ask about the cache or change it; without it nobody may.
+    pub token: Option<SecretRef>,
 }
 
 /// Threads and process-wide time limits.

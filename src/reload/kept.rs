@@ -53,6 +53,9 @@ impl<'a> Kept<'a> {
                 self.authorities(gateway, format!("auth.jwt[{index}].jwks.ca_file"), file, faults);
             }
         }
+        if let Some(token) = &gateway.value.admin.token {
+            self.secret(gateway, "admin.token".into(), token, faults);
+        }
         if let Some(internal) = &auth.internal {
             self.secret(gateway, "auth.internal.secret".into(), &internal.secret, faults);
         }

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::auth::KeySetSource;
 use crate::config::gateway::{ServerConfig, StatusConfig};
-use crate::config::scalar::Network;
+use crate::config::scalar::{Network, Secret};
 use crate::config::sources::Sources;
 use crate::config::{ConfigFault, closest};
 use crate::endpoint::TokenRule;
@@ -41,6 +41,9 @@ pub type Live = Arc<ArcSwap<Snapshot>>;
 /// Room for nonces where the configuration says nothing.
 const NONCES_MAX: usize = 200_000;
 
+/// Fewest bytes of the admin listener's token.
+const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+
 /// One compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -60,6 +63,8 @@ pub struct Snapshot {
     pub tokens: Option<TokenRule>,
     /// What services are told in place of the client's credentials.
     pub internal: Option<InternalRule>,
+    /// What those have to send who ask the admin listener about the cache.
+    pub admin_token: Option<Secret>,
     /// What only a restart can change.
     pub restart: RestartOnly,
     /// What is wrong with the configuration and does not keep the rest of it from serving.
@@ -196,6 +201,7 @@ pub fn compile(
     };
     let routes = routes::compile(sources, &parts, &mut faults);
     let restart = restart_only(sources, &mut faults);
+    let admin_token = admin_token(sources, &mut faults);
     if !faults.is_empty() {
         sort(&mut faults);
         return Err(faults);
@@ -220,6 +226,7 @@ pub fn compile(
         failures: limits.failures,
         tokens: identity.tokens,
         internal: identity.internal,
+        admin_token,
         restart,
         warnings,
     })
@@ -277,6 +284,19 @@ fn restart_only(sources: &Sources, faults: &mut Vec<ConfigFault>) -> RestartOnly
         tokens_max: config.auth.tokens_remembered_max,
         storage: storage::compile(sources, faults),
     }
+}
+
+/// The token of the admin listener. It opens more than any client's, and nothing counts who guesses.
+fn admin_token(sources: &Sources, faults: &mut Vec<ConfigFault>) -> Option<Secret> {
+    let token = sources.secrets.get("admin.token")?;
+    if token.as_bytes().len() < ADMIN_TOKEN_BYTES_MIN {
+        let problem = format!(
+            "a token of fewer than {ADMIN_TOKEN_BYTES_MIN} bytes can be guessed; make one with \
+             `openssl rand -hex 32`"
+        );
+        sources.gateway.report(faults, "admin.token", problem);
+    }
+    Some(token.clone())
 }
 
 fn status_form(config: StatusConfig) -> StatusForm {

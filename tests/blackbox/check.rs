@@ -14,7 +14,7 @@ const EXIT_CONFIG: i32 = 78;
 const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
 
 /// Each key of each section, and the test that fails when the key does nothing.
-const TRIED: [(&str, &str); 58] = [
+const TRIED: [(&str, &str); 59] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),
     ("GatewayConfig.admin", "observe::admin_listener_says_what_it_answers"),
     ("GatewayConfig.server", "observe::threads_are_as_many_as_configured"),
@@ -31,6 +31,7 @@ const TRIED: [(&str, &str); 58] = [
     ("TlsConfig.certificate_file", "tls::check_says_which_file_cannot_be_used"),
     ("TlsConfig.key_file", "tls::check_says_which_file_cannot_be_used"),
     ("AdminConfig.address", "observe::admin_listener_says_what_it_answers"),
+    ("AdminConfig.token", "purge::cache_endpoints_are_closed_without_the_token"),
     ("ServerConfig.worker_threads", "observe::threads_are_as_many_as_configured"),
     (
         "ServerConfig.drain_timeout",

@@ -31,6 +31,7 @@ mod keys;
 mod limits;
 mod observe;
 mod protocols;
+mod purge;
 mod quotas;
 mod refresh;
 mod refusals;
