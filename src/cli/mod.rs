@@ -1,5 +1,6 @@
 //! What can be asked on the command line?
 
+pub mod cache;
 pub mod keys;
 pub mod tokens;
 
@@ -71,6 +72,13 @@ enum Command {
         #[command(subcommand)]
         command: tokens::TokensCommand,
     },
+    /// Asks the gateway that runs what it keeps and why it does not, purges and warms it.
+    Cache {
+        #[command(flatten)]
+        files: Files,
+        #[command(subcommand)]
+        command: cache::CacheCommand,
+    },
     /// Signs a request as a client does, and prints what is signed and the signature.
     Sign(Box<sign::Arguments>),
     /// Says which part of a signed request differs from what its client signed; exits 0 when the
@@ -97,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Check { files } => check(&files),
         Command::Keys { files, command } => manage_keys(&files, &command),
         Command::Tokens { files, command } => revoke_tokens(&files, command),
+        Command::Cache { files, command } => ask_cache(&files, &command),
         Command::Sign(arguments) => sign::run(*arguments),
         Command::ExplainSignature(arguments) => explain::run(*arguments),
     }
@@ -189,6 +198,20 @@ fn revoke_tokens(files: &Files, command: tokens::TokensCommand) -> ExitCode {
             say(&mut io::stderr(), &format!("farmgate: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn ask_cache(files: &Files, command: &cache::CacheCommand) -> ExitCode {
+    let environment = reload::environment(files.env_file.as_deref());
+    let found = environment
+        .map_err(NowhereError::Config)
+        .and_then(|environment| stored::desk(&files.config, &environment));
+    match found {
+        Ok(desk) => {
+            let (out, err) = (&mut io::stdout(), &mut io::stderr());
+            ExitCode::from(cache::run(command, &desk, &mut Screen { out, err }))
+        }
+        Err(nowhere) => lost(&nowhere),
     }
 }
 

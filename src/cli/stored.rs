@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::cache::Desk;
 use super::tokens::Places;
 use crate::config::{ConfigFault, Environment};
 use crate::reload;
@@ -17,6 +18,11 @@ pub(super) enum NowhereError {
     /// There is no folder.
     #[error("the configuration keeps nothing on this machine; add `state: {{dir: ../var}}`")]
     NoFolder,
+    /// Nobody may ask the admin listener about the cache.
+    #[error(
+        "the configuration has no `admin.token`; add `token: env:ADMIN_TOKEN` to `admin`, and reload"
+    )]
+    NoToken,
     /// What is configured cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -61,6 +67,27 @@ pub(super) fn revocations(
     }
     let redis = storage.redis.as_ref().map(open::redis_rules).transpose()?;
     Ok(Places { file: open::revocations_file(&storage), redis })
+}
+
+/// The admin listener of a configuration, and the token that it asks for. What else is wrong does
+/// not matter here.
+///
+/// # Errors
+///
+/// Why it is not known.
+pub(super) fn desk(
+    config: &std::path::Path,
+    environment: &Environment,
+) -> Result<Desk, NowhereError> {
+    let (sources, faults) = reload::load(config, environment);
+    let Some(mut sources) = sources else { return Err(NowhereError::Config(faults)) };
+    let about_admin: Vec<ConfigFault> =
+        faults.into_iter().filter(|fault| fault.path.starts_with("admin")).collect();
+    if !about_admin.is_empty() {
+        return Err(NowhereError::Config(about_admin));
+    }
+    let token = sources.secrets.remove("admin.token").ok_or(NowhereError::NoToken)?;
+    Ok(Desk { address: sources.gateway.value.admin.address.socket_address(), token })
 }
 
 /// The storage that a configuration names, and whether its key store is read, as far as the faults
