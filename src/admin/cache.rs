@@ -13,12 +13,13 @@ use url::form_urlencoded;
 use super::asked::{Meant, Place, PurgeBody, WarmBody};
 use super::entry::{moment, shown};
 use crate::cache::key::TargetKey;
+use crate::cache::labels::Labels;
 use crate::cache::note::{Grade, Purge};
 use crate::cache::object::Object;
 use crate::cache::outcome::Outcome;
 use crate::clock::Now;
 use crate::proxy::fill::Filler;
-use crate::proxy::warm::warm;
+use crate::proxy::warm::Target;
 use crate::route::Match;
 use crate::snapshot::{Live, Snapshot};
 use crate::state::State;
@@ -63,6 +64,7 @@ impl CacheDesk {
         let refilled = hot.len();
         if refilled > 0 {
             let filler = self.filler.clone();
+            let hot: Vec<_> = hot.into_iter().map(|(place, key)| (place, Of::Key(key))).collect();
             tokio::spawn(async move { fetch(&filler, &snapshot, &hot).await });
         }
         let (by, name) = meant.told();
@@ -85,10 +87,14 @@ impl CacheDesk {
         if urls.is_empty() || urls.len() > WARMED_MAX {
             return Err(bad(format!("name one `url`, or up to {WARMED_MAX} `urls`")));
         }
-        let places: Result<Vec<Place>, String> =
-            urls.iter().map(|url| Place::read(url, body.host.as_deref())).collect();
+        let snapshot = self.live.load_full();
+        let place = |url: &String| {
+            let place = Place::read(url, body.host.as_deref())?;
+            Ok((place, Of::Scheme(is_tls(url, &snapshot))))
+        };
+        let places: Result<Vec<(Place, Of)>, String> = urls.iter().map(place).collect();
         let places = places.map_err(bad)?;
-        let ended = fetch(&self.filler, &self.live.load_full(), &places).await;
+        let ended = fetch(&self.filler, &snapshot, &places).await;
         let warmed = urls.iter().zip(ended).map(|(url, ended)| json!({"url": url, "ended": ended}));
         Ok(json!({ "warmed": warmed.collect::<Vec<Value>>() }))
     }
@@ -170,18 +176,38 @@ impl CacheDesk {
         objects.iter().map(|object| shown(&self.state, object, now)).collect()
     }
 
-    /// What was asked for most of all that is meant; each target once, whoever asked.
-    fn hot(&self, meant: &Meant) -> Vec<Place> {
-        let mut hits: HashMap<(String, String, String), u64> = HashMap::new();
-        for object in self.kept(|object| object.usage.hits() > 0 && meant.covers(&object.labels)) {
-            let labels = &object.labels;
-            let place = (labels.host.clone(), labels.path.clone(), labels.query.clone());
-            *hits.entry(place).or_default() += object.usage.hits();
-        }
-        let mut hot: Vec<_> = hits.into_iter().collect();
-        hot.sort_by_key(|(_, hits)| Reverse(*hits));
-        let places = hot.into_iter().take(REFILLED_MAX);
-        places.map(|((host, path, query), _)| Place { host, path, query: Some(query) }).collect()
+    /// What was asked for most of all that is meant, with the keys that it is kept under.
+    fn hot(&self, meant: &Meant) -> Vec<(Place, [u8; 16])> {
+        let mut by_key: HashMap<[u8; 16], (u64, Arc<Object>)> = HashMap::new();
+        self.state.store.for_each(|key, object| {
+            if object.usage.hits() > 0 && meant.covers(&object.labels) {
+                by_key.entry(*key).or_insert_with(|| (0, object.clone())).0 += object.usage.hits();
+            }
+        });
+        let mut hot: Vec<_> = by_key.into_iter().collect();
+        hot.sort_by_key(|(_, (hits, _))| Reverse(*hits));
+        let place = |(key, (_, object)): ([u8; 16], (u64, Arc<Object>))| {
+            let Labels { host, path, query, .. } = Labels::clone(&object.labels);
+            (Place { host, path, query: Some(query) }, key)
+        };
+        hot.into_iter().take(REFILLED_MAX).map(place).collect()
+    }
+}
+
+/// What is fetched of a place.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    /// What clients of this scheme are answered: TLS, or not.
+    Scheme(bool),
+    /// What is kept under this key.
+    Key([u8; 16]),
+}
+
+/// The scheme of a URL; for a path, that of the clients that the gateway takes.
+fn is_tls(url: &str, snapshot: &Snapshot) -> bool {
+    match url.trim().split_once("://") {
+        Some((scheme, _)) => scheme.eq_ignore_ascii_case("https"),
+        None => snapshot.restart.listeners.iter().all(|listener| listener.tls.is_some()),
     }
 }
 
@@ -189,14 +215,18 @@ impl CacheDesk {
 async fn fetch(
     filler: &Arc<Filler>,
     snapshot: &Arc<Snapshot>,
-    places: &[Place],
+    places: &[(Place, Of)],
 ) -> Vec<&'static str> {
-    let one = async |place: &Place| {
-        let Place { host, path, .. } = place;
-        let Match::Found(route) = snapshot.routes.find(host, path, &Method::GET) else {
+    let one = async |(place, of): &(Place, Of)| {
+        let (host, target) = (place.host.clone(), place.target());
+        let Match::Found(route) = snapshot.routes.find(&host, &place.path, &Method::GET) else {
             return "no_route";
         };
-        let outcome = warm(filler, snapshot, &route, host, &place.target()).await;
+        let target = Target { snapshot: snapshot.clone(), route, host, target };
+        let outcome = match of {
+            Of::Scheme(is_tls) => target.warm(filler, *is_tls).await,
+            Of::Key(key) => target.refill(filler, key).await,
+        };
         outcome.as_ref().map_or("not_kept", Outcome::as_str)
     };
     let mut ended = Vec::new();
