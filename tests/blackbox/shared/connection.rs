@@ -53,7 +53,7 @@ async fn sentinels_lead_every_gateway_to_the_master_that_took_over() {
     let [one, other] = super::two(&origin, &state).await;
     let once = Once::spent(&one).await;
     let replicated = async {
-        while sentinels.replica.ask("DBSIZE").await != ":1" {
+        while !sentinels.replica.ask("KEYS *nonce*").await.contains("nonce") {
             tokio::task::yield_now().await;
         }
     };
