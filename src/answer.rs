@@ -10,14 +10,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use pingora::http::ResponseHeader;
 
+use crate::cache::coding;
 use crate::cache::directives::Directives;
 use crate::cache::key::TargetKey;
 use crate::cache::labels::{self, CACHE_TAG, Labels, SURROGATE_KEY};
-use crate::cache::object::{Checked, Object, Validators, Variance, strong_etag};
+use crate::cache::object::{Checked, Object, Validators, Variance};
 use crate::cache::outcome::Outcome;
 use crate::cache::part::Part;
 use crate::cache::policy::{self, Policy, Verdict, judge};
 use crate::cache::said::Received;
+use crate::cache::tag::strong_etag;
 use crate::cache::windows::Windows;
 use crate::clock::Now;
 use crate::envelope::{self, Kind};
@@ -121,9 +123,8 @@ pub fn confirm(
             let _was_a_field_already = updated.append_header(name.clone(), value.clone());
         }
     }
-    let is_said_to_vary = head.headers.get(header::VARY);
-    let varies_anew =
-        is_said_to_vary.is_some() && is_said_to_vary != stored.head.headers.get(header::VARY);
+    let varies_anew = head.headers.contains_key(header::VARY)
+        && Variance::of(&head.headers, asked.headers).as_ref() != Some(&stored.variance);
     if !head.headers.contains_key(header::DATE) {
         let _date_is_a_field =
             updated.insert_header(header::DATE, httpdate::fmt_http_date(now.wall));
@@ -257,6 +258,7 @@ fn object(
     Some(Object {
         head: out,
         body: wrapped.body.clone(),
+        codings: None,
         windows: Windows::closed(now.wall),
         validators: Validators::of(&head.headers),
         variance: Variance::of(&head.headers, asked.headers).unwrap_or_else(Variance::unknown),
@@ -307,6 +309,9 @@ fn settle(
                 && (wrapped.success || !head.status.is_success())
                 && labels::tags(&head.headers).is_some() =>
         {
+            if !policy.compress.is_empty() && coding::is_compressible(&object.head) {
+                coding::vary(&mut object.head);
+            }
             Outcome::Stored(Arc::new(Object { windows, ..object }))
         }
         Verdict::Store(_) | Verdict::Uncacheable(_) => Outcome::Given(Arc::new(object)),

@@ -25,9 +25,10 @@ const FUNCTION_LINES_MAX: usize = 60;
 const ARROWS_WITHIN_A_LAYER: [(&str, &str); 1] = [("state", "snapshot")];
 
 /// The files that may name Pingora, each with what it needs of it.
-const ADAPTERS: [(&str, &str); 24] = [
+const ADAPTERS: [(&str, &str); 25] = [
     ("src/admin.rs", "the HTTP server of the private listener"),
     ("src/answer.rs", "the head of an answer"),
+    ("src/cache/coding.rs", "the head of a coding"),
     ("src/cache/compact.rs", "the head of a stored answer"),
     ("src/cache/object.rs", "the head of a stored answer"),
     ("src/cache/record.rs", "the head of a written answer"),

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
+use super::coding::Coded;
 use super::object::{Object, Validators};
 
 /// What a shared piece of memory costs beside its bytes.
@@ -21,10 +22,7 @@ impl Object {
     /// compact, that is shared.
     #[must_use]
     pub fn compact(&self, known: Option<&Self>) -> Self {
-        let is_same = |known: &&Self| {
-            known.body.as_ptr() == self.body.as_ptr() && known.body.len() == self.body.len()
-        };
-        let body = match known.filter(is_same) {
+        let body = match known.filter(|known| self.has_body_of(known)) {
             Some(known) => known.body.clone(),
             None => Bytes::copy_from_slice(&self.body),
         };
@@ -44,6 +42,9 @@ impl Object {
         let validators = [&self.validators.etag, &self.validators.last_modified];
         let validators: usize =
             validators.into_iter().flatten().map(|value| value.len() + SHARED_BYTES).sum();
+        let codings = self.codings().iter().map(|coded| {
+            coded.body.len() + coded.etag.len() + size_of::<Coded>() + 2 * SHARED_BYTES
+        });
         [
             size_of::<Self>() + SHARED_BYTES,
             self.body.len() + SHARED_BYTES,
@@ -54,6 +55,7 @@ impl Object {
             SHARED_BYTES,
         ]
         .into_iter()
+        .chain(codings)
         .map(allocated)
         .sum()
     }

@@ -7,6 +7,7 @@
 
 pub mod ahead;
 pub mod backing;
+pub mod coding;
 mod compact;
 pub mod date;
 pub mod demand;
@@ -28,6 +29,7 @@ pub mod record;
 pub mod said;
 mod storage;
 pub mod store;
+pub mod tag;
 mod variants;
 pub mod windows;
 

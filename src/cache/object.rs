@@ -10,6 +10,7 @@ use pingora::http::ResponseHeader;
 use pingora_cache::CacheMeta;
 use sha2::{Digest, Sha256};
 
+use super::coding::{self, Coded, Coding};
 use super::directives::elements;
 use super::key::TargetKey;
 use super::labels::Labels;
@@ -28,6 +29,8 @@ pub struct Object {
     pub head: ResponseHeader,
     /// The body, in the envelope where the route wants one.
     pub body: Bytes,
+    /// The body in codings, for clients that take them; `None` until they were made.
+    pub codings: Option<Arc<[Coded]>>,
     /// From when until when it may be used.
     pub windows: Windows,
     /// The upstream's own validators, for asking it whether anything changed.
@@ -81,6 +84,7 @@ impl Clone for Checked {
 pub struct Usage {
     hits: AtomicU64,
     planned: AtomicBool,
+    coding: AtomicBool,
 }
 
 impl Usage {
@@ -105,6 +109,17 @@ impl Usage {
     #[must_use]
     pub fn claim_plan(&self) -> bool {
         !self.planned.load(Ordering::Relaxed) && !self.planned.swap(true, Ordering::AcqRel)
+    }
+
+    /// Claims the work of compressing the answer; one does it at a time.
+    #[must_use]
+    pub fn claim_coding(&self) -> bool {
+        !self.coding.load(Ordering::Relaxed) && !self.coding.swap(true, Ordering::AcqRel)
+    }
+
+    /// Ends the work, done or not.
+    pub fn drop_coding(&self) {
+        self.coding.store(false, Ordering::Release);
     }
 
     /// Gives the plan up: the next hit may make another.
@@ -258,7 +273,59 @@ impl Object {
     #[must_use]
     pub fn confirmed(&self, head: ResponseHeader, windows: Windows, asked_at: SystemTime) -> Self {
         let (upstream_status, refresh_after) = (StatusCode::NOT_MODIFIED, windows.stored_at);
-        Self { head, windows, asked_at, upstream_status, refresh_after, ..self.clone() }
+        // The body did not change, but whether it may be transformed can.
+        let codings = self.codings.clone().filter(|_| coding::is_compressible(&head));
+        Self { head, codings, windows, asked_at, upstream_status, refresh_after, ..self.clone() }
+    }
+
+    /// The same object with its body in codings.
+    #[must_use]
+    pub fn coded(&self, codings: Arc<[Coded]>) -> Self {
+        let mut head = self.head.clone();
+        coding::vary(&mut head);
+        Self { head, codings: Some(codings), ..self.clone() }
+    }
+
+    /// The tag of the body as it is.
+    #[must_use]
+    pub fn etag(&self) -> Option<&HeaderValue> {
+        self.head.headers.get(header::ETAG)
+    }
+
+    /// The codings that there are.
+    #[must_use]
+    pub fn codings(&self) -> &[Coded] {
+        self.codings.as_deref().unwrap_or_default()
+    }
+
+    /// Whether codings of the body are worth making, and were not made.
+    #[must_use]
+    pub fn lacks_codings(&self) -> bool {
+        self.codings.is_none()
+            && self.body.len() >= coding::BODY_BYTES_MIN
+            && coding::is_compressible(&self.head)
+    }
+
+    /// Whether another object has the very bytes of this one, because it is a copy of it.
+    #[must_use]
+    pub fn has_body_of(&self, other: &Self) -> bool {
+        self.body.as_ptr() == other.body.as_ptr() && self.body.len() == other.body.len()
+    }
+
+    /// The head with which it leaves in a coding, or as it is.
+    #[must_use]
+    pub fn head_in(&self, coding: Option<Coding>) -> ResponseHeader {
+        self.in_coding(coding).map_or_else(|| self.head.clone(), |coded| coded.head(&self.head))
+    }
+
+    /// The body with which it leaves in a coding, or as it is.
+    #[must_use]
+    pub fn body_in(&self, coding: Option<Coding>) -> &Bytes {
+        self.in_coding(coding).map_or(&self.body, |coded| &coded.body)
+    }
+
+    fn in_coding(&self, coding: Option<Coding>) -> Option<&Coded> {
+        self.codings().iter().find(|coded| Some(coded.coding) == coding)
     }
 
     /// The same object, fresh no longer than until `at`.
@@ -273,9 +340,9 @@ impl Object {
         Self { refresh_after, ..self.clone() }
     }
 
-    /// The form in which Pingora's cache hands it on.
+    /// The form in which Pingora's cache hands it on in a coding, or as it is.
     #[must_use]
-    pub fn meta(&self) -> CacheMeta {
+    pub fn meta(&self, coding: Option<Coding>) -> CacheMeta {
         let seconds = |from, until: SystemTime| {
             let window: Duration = until.duration_since(from).unwrap_or_default();
             u32::try_from(window.as_secs()).unwrap_or(u32::MAX)
@@ -285,17 +352,9 @@ impl Object {
             self.windows.born_at,
             seconds(self.windows.fresh_until, self.windows.stale_until),
             seconds(self.windows.fresh_until, self.windows.error_until),
-            self.head.clone(),
+            self.head_in(coding),
         )
     }
-}
-
-/// The strong `ETag` of a body: the first 96 bits of its SHA-256.
-#[must_use]
-pub fn strong_etag(body: &[u8]) -> Option<HeaderValue> {
-    let digest = Sha256::digest(body);
-    let short = digest.get(..12)?;
-    HeaderValue::from_str(&format!("\"{}\"", hex::encode(short))).ok()
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Object {
         let range = format!("bytes {from}-{}/{complete}", to - 1);
         head.insert_header(header::CONTENT_RANGE, range).ok()?;
         head.insert_header(header::CONTENT_LENGTH, body.len()).ok()?;
-        Some(Arc::new(Self { head, body, ..Self::clone(self) }))
+        Some(Arc::new(Self { head, body, codings: None, ..Self::clone(self) }))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 
+use super::coding::Coding;
 use super::date::date_in;
 use super::directives::Directives;
 use super::query::QueryRules;
@@ -45,6 +46,8 @@ pub struct Policy {
     pub query: Arc<QueryRules>,
     /// Largest body that is kept.
     pub object_bytes_max: usize,
+    /// In which codings answers leave, the preferred first.
+    pub compress: Arc<[Coding]>,
 }
 
 /// How long an answer is fresh.
@@ -248,6 +251,7 @@ mod tests {
             obeys_clients: true,
             query: Arc::default(),
             object_bytes_max: 1 << 20,
+            compress: Arc::default(),
         }
     }
 

@@ -149,6 +149,8 @@ fn read(written: Written, body: Bytes) -> Option<Object> {
     Some(Object {
         head: ResponseHeader::from(parts),
         body,
+        // They are made again, sooner than they would be read.
+        codings: None,
         windows: Windows {
             stored_at: time(written.windows.stored_at),
             born_at: time(written.windows.born_at),
@@ -213,6 +215,7 @@ mod tests {
         Arc::new(Object {
             head,
             body: Bytes::copy_from_slice(body),
+            codings: None,
             windows: Windows {
                 stored_at: time(at),
                 born_at: time(at / 2),

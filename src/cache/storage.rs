@@ -31,13 +31,14 @@ impl Storage for Store {
         key: &CacheKey,
         _trace: &SpanHandle,
     ) -> pingora::Result<Option<(CacheMeta, HitHandler)>> {
-        let object = match key.extensions.get::<Pinned>() {
-            Some(Pinned(object)) => Some(object.clone()),
-            None => self.newest(&key.combined_bin()),
+        let (object, coding) = match key.extensions.get::<Pinned>() {
+            Some(Pinned(object, coding)) => (Some(object.clone()), *coding),
+            None => (self.newest(&key.combined_bin()), None),
         };
         Ok(object.map(|object| {
-            let hit: HitHandler = Box::new(Hit { body: object.body.clone(), next: None });
-            (object.meta(), hit)
+            let body = object.body_in(coding).clone();
+            let hit: HitHandler = Box::new(Hit { body, next: None });
+            (object.meta(coding), hit)
         }))
     }
 
@@ -167,6 +168,7 @@ impl HandleMiss for Miss {
         let object = Object {
             head: self.head,
             body: self.body.freeze(),
+            codings: None,
             windows: self.windows,
             validators: Validators::default(),
             variance: Variance::default(),

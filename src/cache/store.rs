@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::backing::Backing;
+use super::coding::{Coded, Coding};
 use super::doorkeeper::{Doorkeeper, lets_in};
 use super::invalidation::{Invalidations, Verdict};
 use super::key::Key;
@@ -35,9 +36,10 @@ const OBJECT_SHARE_PERCENT: usize = 95;
 /// Locks under which entries change, so that variants of one key are put one after the other.
 const CHANGE_LOCKS: usize = 64;
 
-/// The object that a look-up found, carried to Pingora's cache inside its key.
+/// The object that a look-up found and the coding in which it leaves, carried to Pingora's cache
+/// inside its key.
 #[derive(Clone, Debug)]
-pub struct Pinned(pub Arc<Object>);
+pub struct Pinned(pub Arc<Object>, pub Option<Coding>);
 
 /// What there is under a key.
 #[derive(Clone, Debug)]
@@ -191,6 +193,35 @@ impl Store {
     /// Stores an object that the operator wants kept, however large it is beside the others.
     pub fn put_wanted(&self, key: &Key, object: Arc<Object>) -> bool {
         self.put_bytes(*key.as_bytes(), object, Entry::Wanted)
+    }
+
+    /// What a request selects, which is no use of it.
+    #[must_use]
+    pub fn peek(&self, key: &Key, request: &HeaderMap) -> Option<Arc<Object>> {
+        self.entries.peek(key.as_bytes())?.selected(request).cloned()
+    }
+
+    /// Adds codings of a body, where an object with that very body is kept still; that is no use of
+    /// it, and nothing that the backing has to know.
+    ///
+    /// Answers whether they are kept: together with what is there they may be too large.
+    pub fn add_codings(&self, key: &Key, of: &Object, codings: &Arc<[Coded]>) -> bool {
+        let key = *key.as_bytes();
+        let changing = self.changing(&key);
+        let Some(before) = self.entries.peek(&key) else { return false };
+        let mut objects = before.objects().to_vec();
+        let Some(object) = objects.iter_mut().find(|object| object.has_body_of(of)) else {
+            return false;
+        };
+        *object = Arc::new(object.coded(codings.clone()).compact(Some(object)));
+        let count = objects.len();
+        let after = Variants::fitting(objects, self.entry_bytes_max, &self.objects)
+            .filter(|after| after.objects().len() == count);
+        let is_kept = after.is_some_and(|after| {
+            self.entries.replace(key, Arc::new(after), true).is_ok() && self.has(&key)
+        });
+        drop(changing);
+        is_kept
     }
 
     /// Takes back what a backing kept, unless there is something newer.
@@ -397,6 +428,7 @@ mod tests {
         Arc::new(Object {
             head: ResponseHeader::build(200, None).unwrap(),
             body: Bytes::copy_from_slice(body.as_bytes()),
+            codings: None,
             windows: Windows::closed(UNIX_EPOCH),
             validators: Validators::default(),
             variance: Variance::of(&answer, request).unwrap(),
@@ -515,6 +547,30 @@ mod tests {
         assert!((0..64).any(|_| store.put(&key("/large"), large())), "asked for often");
         assert!(store.put_wanted(&key("/wanted"), large()));
         assert_eq!(store.select(&key("/wanted"), &HeaderMap::new()).unwrap().body.len(), 50_000);
+    }
+
+    #[test]
+    fn codings_are_added_to_the_body_that_they_are_of_and_cost_what_they_take() {
+        let store = Store::new(1 << 20);
+        let nobody = HeaderMap::new();
+        store.put(&key("/a"), object(&"x".repeat(2_000), None));
+        let stored = store.peek(&key("/a"), &nobody).unwrap();
+        let coded = |bytes| Coded::new(Coding::Gzip, Bytes::from(vec![0; bytes]), None).unwrap();
+        let (bytes, codings) = (store.bytes(), Arc::from([coded(500)]));
+        assert!(store.add_codings(&key("/a"), &stored, &codings));
+        assert!(store.bytes() >= bytes + 500);
+        let with = store.peek(&key("/a"), &nobody).unwrap();
+        assert_eq!((with.codings().len(), with.body.len()), (1, 2_000));
+        assert_eq!(store.objects(), 1);
+        let confirmed = with.left_alone(UNIX_EPOCH + Duration::from_secs(1));
+        store.put(&key("/a"), Arc::new(confirmed));
+        assert_eq!(store.peek(&key("/a"), &nobody).unwrap().codings().len(), 1);
+        let too_large = Arc::from([coded(1 << 20)]);
+        assert!(!store.add_codings(&key("/a"), &stored, &too_large));
+        store.put(&key("/a"), object(&"x".repeat(2_000), None));
+        assert!(!store.add_codings(&key("/a"), &stored, &codings), "it has another body now");
+        assert!(store.peek(&key("/a"), &nobody).unwrap().codings().is_empty());
+        assert_eq!(store.bytes(), bytes);
     }
 
     #[test]

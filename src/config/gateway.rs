@@ -201,6 +201,27 @@ pub struct CachePolicyConfig {
     /// Which queries ask for the same.
     #[serde(default)]
     pub query: QueryConfig,
+    /// The codings in which stored answers leave, the preferred first; empty means as they are.
+    #[serde(default = "CodingConfig::all")]
+    pub compress: Vec<CodingConfig>,
+}
+
+/// A coding in which a stored answer may leave.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum CodingConfig {
+    /// Brotli.
+    Br,
+    /// Zstandard.
+    Zstd,
+    /// Gzip.
+    Gzip,
+}
+
+impl CodingConfig {
+    fn all() -> Vec<Self> {
+        vec![Self::Br, Self::Zstd, Self::Gzip]
+    }
 }
 
 /// Differences between queries that say nothing. The query is rewritten, for the key and for the

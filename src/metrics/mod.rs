@@ -4,6 +4,7 @@
 //! the configuration, refusal codes, fixed words), never from a client.
 
 mod auth;
+mod codings;
 mod disk;
 mod memory;
 mod purge;
@@ -15,6 +16,7 @@ use prometheus::{
 };
 
 pub use auth::AuthMetrics;
+pub use codings::CodingMetrics;
 pub use disk::DiskMetrics;
 pub use memory::{DEGRADED_USES, MemoryMetrics, SHARED_USES};
 pub use purge::PurgeMetrics;
@@ -29,7 +31,7 @@ const SECONDS_BUCKETS: [f64; 16] = [
 ];
 
 /// Every series of the gateway, by name, for the README's table and the dashboards' test.
-pub const NAMES: [&str; 66] = [
+pub const NAMES: [&str; 70] = [
     "farmgate_build_info",
     "farmgate_cache_bytes",
     "farmgate_cache_bytes_max",
@@ -46,6 +48,10 @@ pub const NAMES: [&str; 66] = [
     "farmgate_cache_reclaimed_total",
     "farmgate_cache_runway_seconds",
     "farmgate_cache_tier_hits_total",
+    "farmgate_coding_duration_seconds",
+    "farmgate_coding_saved_bytes_total",
+    "farmgate_codings_skipped_total",
+    "farmgate_codings_total",
     "farmgate_config_generation",
     "farmgate_config_last_reload_success",
     "farmgate_config_reloads_total",
@@ -118,6 +124,8 @@ pub struct Metrics {
     pub ready: IntGauge,
     /// The cache and what fills it.
     pub cache: CacheMetrics,
+    /// The codings of stored answers.
+    pub codings: CodingMetrics,
     /// What brings stored answers up to date.
     pub refresh: RefreshMetrics,
     /// The cache on disk.
@@ -221,6 +229,7 @@ impl Metrics {
             auth: AuthMetrics::new(&series)?,
             memory: MemoryMetrics::new(&series)?,
             cache: CacheMetrics::new(&series)?,
+            codings: CodingMetrics::new(&series)?,
             refresh: RefreshMetrics::new(&series)?,
             disk: DiskMetrics::new(&series)?,
             purge: PurgeMetrics::new(&series)?,
@@ -394,6 +403,9 @@ mod tests {
         metrics.upstream.budget.with_label_values(&["p", "day"]).set(1);
         metrics.upstream.budget_left.with_label_values(&["p", "day"]).set(1);
         metrics.upstream.budget_refusals.with_label_values(&["p", "client"]).inc();
+        metrics.codings.made.with_label_values(&["br"]).inc();
+        metrics.codings.saved_bytes.with_label_values(&["br"]).inc();
+        metrics.codings.seconds.with_label_values(&["br"]).observe(0.1);
         metrics.refresh.waiting.with_label_values(&["p"]).set(1);
         metrics.refresh.paused.with_label_values(&["p"]).set(1);
         metrics.refresh.skipped.with_label_values(&["p"]).inc();

@@ -13,6 +13,7 @@ use super::exchange::{Dispatch, Origin};
 use crate::admission::Charged;
 use crate::auth::Principal;
 use crate::cache::Forwarded;
+use crate::cache::coding::Coding;
 use crate::cache::object::Object;
 use crate::clock::Now;
 use crate::envelope::StatusForm;
@@ -48,6 +49,8 @@ pub struct Ctx {
     pub shield: Option<ratelimit::InFlight>,
     /// The answer that is served from memory.
     pub pinned: Option<Arc<Object>>,
+    /// The coding in which it leaves, if any.
+    pub coding: Option<Coding>,
     /// What the cache had to do with it.
     pub cache: CacheResult,
     /// Why it went to the upstream, if it did.
@@ -149,6 +152,7 @@ impl Ctx {
             login: None,
             shield: None,
             pinned: None,
+            coding: None,
             cache: CacheResult::None,
             forwarded: Forwarded::default(),
             is_stored: false,

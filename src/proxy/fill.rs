@@ -12,6 +12,7 @@ use http::header;
 use pingora::http::RequestHeader;
 use prometheus::IntGauge;
 
+use super::coder::Coder;
 use super::errand::Errand;
 use super::exchange::{Collected, Dispatch, Exchange, Exchanged, Origin};
 use super::headers;
@@ -35,6 +36,8 @@ pub struct Filler {
     state: Arc<State>,
     /// Puts requests to upstreams.
     pub exchange: Exchange,
+    /// Compresses what was stored.
+    pub coder: Arc<Coder>,
 }
 
 /// An outcome, and whose work it was.
@@ -51,7 +54,8 @@ impl Filler {
     /// A filler that is given its proxy later, through [`Exchange::attach`].
     #[must_use]
     pub fn new(state: Arc<State>) -> Self {
-        Self { state, exchange: Exchange::default() }
+        let coder = Arc::new(Coder::new(state.clone()));
+        Self { state, exchange: Exchange::default(), coder }
     }
 
     /// Gets the answer for a client: joins the flight that fetches it, or leads one.
@@ -219,6 +223,11 @@ impl Filler {
         self.count(errand, &outcome);
         let known_until = is_worth_remembering(&outcome).then(|| now() + errand.policy.error_for);
         lead.land(outcome.clone(), known_until);
+        if matches!(outcome, Outcome::Stored(_))
+            && let Some(stored) = self.state.store.peek(&errand.key, &errand.head.headers)
+        {
+            self.coder.push(&errand.policy, &errand.key, &stored);
+        }
         outcome
     }
 

@@ -16,6 +16,7 @@ mod access_line;
 pub mod ahead;
 mod body;
 mod changes;
+pub mod coder;
 pub mod ctx;
 pub mod edge;
 mod errand;
@@ -53,6 +54,7 @@ pub use headers::prewarm_head;
 pub use request_id::new_request_id;
 
 use crate::admission::{self, Refused};
+use crate::cache::coding;
 use crate::cache::store::Pinned;
 use crate::clock::Now;
 use crate::refusal::Refusal;
@@ -159,10 +161,15 @@ impl ProxyHttp for GatewayProxy {
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         if let Some(object) = &ctx.pinned {
-            let asked = &session.req_header().headers;
+            let head = session.req_header();
+            let policy = ctx.route.as_ref().and_then(|route| route.cache.as_ref());
+            ctx.coding = policy.and_then(|policy| {
+                coding::choose(object.codings(), object.etag(), &policy.compress, &head.headers)
+            });
+            let body_bytes = object.body_in(ctx.coding).len();
             // A part is what was cut out for this request already.
             session.ignore_downstream_range = object.head.status == StatusCode::PARTIAL_CONTENT
-                || headers::is_whole_wanted(asked, object.body.len());
+                || headers::is_whole_wanted(&head.headers, body_bytes);
             session.cache.enable(self.state.store, None, None, None, None);
         }
         Ok(())
@@ -171,7 +178,7 @@ impl ProxyHttp for GatewayProxy {
     fn cache_key_callback(&self, _session: &Session, ctx: &mut Ctx) -> Result<CacheKey> {
         let mut key = CacheKey::new("", "");
         if let Some(object) = &ctx.pinned {
-            key.extensions.insert(Pinned(object.clone()));
+            key.extensions.insert(Pinned(object.clone(), ctx.coding));
         }
         Ok(key)
     }

@@ -134,6 +134,8 @@ impl GatewayProxy {
                 if keeping.wanted.policy.refresh_ahead {
                     self.ahead.watch(&object, || keeping.errand(ctx).ok());
                 }
+                let Wanted { policy, key, .. } = &keeping.wanted;
+                self.filler.coder.push(policy, key, &object);
                 Ok(Next::Planned(pin(ctx, object, CacheResult::Hit)))
             }
             Lookup::Stale(object)

@@ -14,7 +14,7 @@ const EXIT_CONFIG: i32 = 78;
 const CONFIG_FILES: [&str; 6] = ["gateway", "identity", "limits", "route", "state", "pool"];
 
 /// Each key of each section, and the test that fails when the key does nothing.
-const TRIED: [(&str, &str); 59] = [
+const TRIED: [(&str, &str); 60] = [
     ("GatewayConfig.listeners", "tls::client_gets_the_best_protocol_that_it_offers"),
     ("GatewayConfig.admin", "observe::admin_listener_says_what_it_answers"),
     ("GatewayConfig.server", "observe::threads_are_as_many_as_configured"),
@@ -80,6 +80,10 @@ const TRIED: [(&str, &str); 59] = [
     (
         "CachePolicyConfig.obey_clients",
         "standard::client::client_is_not_obeyed_unless_the_policy_says_so",
+    ),
+    (
+        "CachePolicyConfig.compress",
+        "codings::policy_says_which_codings_there_are_and_which_comes_first",
     ),
     ("CachePolicyConfig.query", "cache::queries_that_ask_for_the_same_share_one_answer"),
     ("QueryConfig.round", "cache::queries_that_ask_for_the_same_share_one_answer"),

@@ -132,6 +132,11 @@ async fn faults_of_cache_policies_are_told_one_by_one() {
             "a decimal number above zero",
         ),
         case(
+            &policy("fresh: 1h, compress: [br, gzip, ^br]"),
+            &ROUTE,
+            "the coding stands before it already",
+        ),
+        case(
             &policy("fresh: 1h, query: {keep: [a], drop: ^[b]}"),
             &ROUTE,
             "what is not in `keep` is dropped already",

@@ -17,6 +17,7 @@ mod auth;
 mod budget;
 mod cache;
 mod check;
+mod codings;
 mod collapse;
 mod disk;
 mod envelope;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farmgate::metrics::{
-    AuthMetrics, DiskMetrics, MemoryMetrics, Metrics, NAMES, PurgeMetrics, RefreshMetrics,
-    UpstreamMetrics,
+    AuthMetrics, CodingMetrics, DiskMetrics, MemoryMetrics, Metrics, NAMES, PurgeMetrics,
+    RefreshMetrics, UpstreamMetrics,
 };
 use prometheus::core::Collector;
 
@@ -34,6 +34,7 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         auth,
         memory,
         cache,
+        codings,
         refresh,
         disk,
         purge,
@@ -41,8 +42,8 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
         config,
         ..
     } = Metrics::new().unwrap();
-    let histograms: [&dyn Collector; 3] =
-        [&request_seconds, &cache.fill_seconds, &upstream.seconds];
+    let histograms: [&dyn Collector; 4] =
+        [&request_seconds, &cache.fill_seconds, &codings.seconds, &upstream.seconds];
     let plain: [&dyn Collector; 20] = [
         &requests,
         &requests_in_flight,
@@ -73,12 +74,18 @@ fn gateway_series(catalogue: &mut Catalogue) -> Vec<String> {
     let disk = of_the_disk(&disk);
     let purges = of_purges(&purge);
     let plain = plain.into_iter().chain(identity).chain(warmth).chain(disk).chain(purges);
+    let plain = plain.chain(of_codings(&codings));
     let plain = plain.map(|series| (series, false));
     for (series, histogram) in plain.chain(histograms.map(|series| (series, true))) {
         names.extend(described(series, histogram, catalogue));
     }
     names.sort();
     names
+}
+
+/// All of the codings of stored answers, but for the histogram.
+fn of_codings(codings: &CodingMetrics) -> [&dyn Collector; 3] {
+    [&codings.made, &codings.saved_bytes, &codings.skipped]
 }
 
 /// All of refreshes, and of the calls that they cost.

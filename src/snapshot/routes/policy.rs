@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::coding::Coding;
 use crate::cache::policy::{Lifetime, Policy};
 use crate::cache::query::{QueryRules, Step};
 use crate::cache::windows::Grace;
-use crate::config::gateway::{CachePolicyConfig, QueryConfig, ShareConfig};
+use crate::config::gateway::{CachePolicyConfig, CodingConfig, QueryConfig, ShareConfig};
 use crate::config::scalar::{Decimal, Fresh, Period};
 
 /// How long a failure is remembered where the policy has its own times and does not say.
@@ -33,6 +34,15 @@ pub(super) fn policy(config: &CachePolicyConfig, object_bytes_max: usize) -> Pol
         obeys_clients: config.obey_clients,
         query: Arc::new(query(&config.query)),
         object_bytes_max,
+        compress: config.compress.iter().map(coding).collect(),
+    }
+}
+
+fn coding(config: &CodingConfig) -> Coding {
+    match config {
+        CodingConfig::Br => Coding::Brotli,
+        CodingConfig::Zstd => Coding::Zstd,
+        CodingConfig::Gzip => Coding::Gzip,
     }
 }
 
@@ -76,7 +86,13 @@ pub(super) fn faults(config: &CachePolicyConfig) -> Vec<(String, String)> {
             let problem = "write name and value as they stand in a query, with %20 for a space";
             (format!("query.defaults.{name}"), problem.to_owned())
         });
-    idle.chain(unshared).chain(both).chain(vain).chain(unfit).collect()
+    let compress = &config.compress;
+    let is_twice =
+        |index: &usize| compress.iter().take(*index).any(|one| Some(one) == compress.get(*index));
+    let twice = (0..compress.len()).filter(is_twice).map(|index| {
+        (format!("compress[{index}]"), "the coding stands before it already; remove it".to_owned())
+    });
+    idle.chain(unshared).chain(both).chain(vain).chain(unfit).chain(twice).collect()
 }
 
 fn fits_a_query(name: &str, value: &str) -> bool {

@@ -94,6 +94,7 @@ fn object(name: &str, body: &[u8], at: SystemTime) -> Arc<Object> {
         took: Duration::ZERO,
         asked_at: at,
         checked: Checked::default(),
+        codings: None,
         refresh_after: UNIX_EPOCH,
     })
 }
