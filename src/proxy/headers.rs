@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -15,6 +16,7 @@ use super::request_id::REQUEST_ID;
 use crate::admission::Charged;
 use crate::answer::connection_names;
 use crate::auth::Scheme;
+use crate::cache::date::date_in;
 use crate::cache::object::{Object, Validators};
 use crate::clock::Now;
 use crate::ratelimit;
@@ -27,24 +29,28 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What a fetch for the cache, or for the envelope, leaves out of a client's head: conditions and
-/// ranges are answered from the whole answer, codings are the gateway's business, and the rest is
-/// for one hop.
-const NOT_FETCHED: [HeaderName; 14] = [
+/// What a fetch for the cache, or for the envelope, leaves out of a client's head: ranges are answered
+/// from the whole answer, codings are the gateway's business, and the rest is for one hop.
+const NOT_FETCHED: [HeaderName; 10] = [
     header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::EXPECT,
-    header::IF_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_NONE_MATCH,
     header::IF_RANGE,
-    header::IF_UNMODIFIED_SINCE,
     header::RANGE,
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
+];
+
+/// Conditions, which a fetch in place of a `GET` or `HEAD` leaves out as well: they are answered from
+/// the whole answer. Those of other methods are the service's: they keep a change from being lost.
+const CONDITIONS: [HeaderName; 4] = [
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_UNMODIFIED_SINCE,
 ];
 
 /// What an upstream's answer says for one hop only, beside what its `Connection` names.
@@ -148,8 +154,10 @@ pub(super) fn fetch_head(client: &RequestHeader, host: &str) -> Option<RequestHe
     let target = client.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut head = RequestHeader::build(method, target.as_bytes(), None).ok()?;
     let connection_names = connection_names(&client.headers);
+    let conditions = if head.method == Method::GET { &CONDITIONS[..] } else { &[] };
     for (name, value) in &client.headers {
-        if !NOT_FETCHED.contains(name) && !connection_names.contains(name) {
+        let is_left_out = NOT_FETCHED.contains(name) || conditions.contains(name);
+        if !is_left_out && !connection_names.contains(name) {
             head.append_header(name.clone(), value.clone()).ok()?;
         }
     }
@@ -304,12 +312,12 @@ fn is_forged(name: &HeaderName) -> bool {
 
 /// Whether the client gets the whole though it asks for a range, which it must be ready for
 /// (RFC 9110, section 14.2). Pingora would answer some ranges with a part that is not there: of an
-/// empty body, the last 0 bytes, or one that ends before it begins. And a weak tag says nothing of
-/// bytes, so that no range goes by one (section 13.1.5).
-pub(super) fn is_whole_wanted(asked: &HeaderMap, body_bytes: usize) -> bool {
+/// empty body, the last 0 bytes, or one that ends before it begins; and it would answer `HEAD`, which
+/// knows no ranges. What is weak says nothing of bytes, so that no range goes by it (section 13.1.5).
+pub(super) fn is_whole_wanted(head: &RequestHeader, kept: &Object, body_bytes: usize) -> bool {
+    let asked = &head.headers;
     let Some(range) = asked.get(header::RANGE) else { return false };
     let Ok(range) = range.to_str() else { return true };
-    let is_weak = |tag: &HeaderValue| tag.as_bytes().starts_with(b"W/");
     let specs = range.split_once('=').map_or(range, |(_, specs)| specs);
     let is_none = |spec: &str| match spec.trim().split_once('-') {
         Some(("", last)) => last.trim().bytes().all(|digit| digit == b'0'),
@@ -319,9 +327,22 @@ pub(super) fn is_whole_wanted(asked: &HeaderMap, body_bytes: usize) -> bool {
         }
         None => false,
     };
-    body_bytes == 0
-        || asked.get(header::IF_RANGE).is_some_and(is_weak)
+    head.method != Method::GET
+        || body_bytes == 0
+        || asked.get(header::IF_RANGE).is_some_and(|known| is_weak(known, kept))
         || specs.split(',').any(is_none)
+}
+
+/// Whether what `If-Range` names is weak: a tag that says so, or a date that is not a second before
+/// the answer's own, so that the answer may have changed after it (RFC 9110, section 8.8.2.2).
+fn is_weak(known: &HeaderValue, kept: &Object) -> bool {
+    let known = known.as_bytes();
+    if known.ends_with(b"\"") {
+        return known.starts_with(b"W/");
+    }
+    let when = |name| date_in(&kept.head.headers, name);
+    let times = when(&header::LAST_MODIFIED).zip(when(&header::DATE));
+    times.is_none_or(|(modified, made)| modified + Duration::from_secs(1) > made)
 }
 
 /// Takes off what an upstream's answer says for one hop only. An upgrade keeps it: there the hop is

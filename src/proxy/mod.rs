@@ -169,7 +169,7 @@ impl ProxyHttp for GatewayProxy {
             let body_bytes = object.body_in(ctx.coding).len();
             // A part is what was cut out for this request already.
             session.ignore_downstream_range = object.head.status == StatusCode::PARTIAL_CONTENT
-                || headers::is_whole_wanted(&head.headers, body_bytes);
+                || headers::is_whole_wanted(head, object, body_bytes);
             session.cache.enable(self.state.store, None, None, None, None);
         }
         Ok(())

@@ -15,6 +15,8 @@ const ROUTES: [&str; 2] = [
 /// Paths that take both ways.
 const PATHS: [&str; 2] = ["/kept", "/wrapped"];
 
+const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
 /// Longest body that is wrapped here.
 const WRAPPED_BYTES_MAX: usize = 4_096;
 
@@ -272,5 +274,23 @@ async fn posts_reach_the_service_whole_and_their_answers_are_wrapped() {
         let asked = origin.requests(path).remove(0);
         assert_eq!((asked.method.as_str(), asked.body == body), ("POST", true));
         gw.post(path).send().await.expect_status(201);
+    }
+}
+
+#[tokio::test]
+async fn condition_that_keeps_a_change_from_being_lost_reaches_the_service() {
+    let (origin, gw) = wrapping("text").await;
+    for path in PATHS {
+        origin.on(path, json(412, "1"));
+        for method in ["PUT", "DELETE", "PATCH"] {
+            let change = gw.request(method, path).header("If-Match", "\"a\"").body("1");
+            change.header("If-Unmodified-Since", DATE).send().await.expect_status(412);
+            let seen = origin.requests(path).pop().unwrap();
+            assert_eq!(seen.header("if-match"), Some("\"a\""), "{method} {path}");
+            assert_eq!(seen.header("if-unmodified-since"), Some(DATE), "{method} {path}");
+        }
+        gw.get(path).header("If-None-Match", "\"a\"").send().await;
+        let seen = origin.requests(path).pop().unwrap();
+        assert_eq!(seen.header("if-none-match"), None, "a GET is for the whole answer");
     }
 }

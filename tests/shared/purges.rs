@@ -79,6 +79,7 @@ fn object(labels: Labels, asked_at: SystemTime) -> Arc<Object> {
         asked_at,
         refresh_after: UNIX_EPOCH,
         checked: Checked::default(),
+        codings: None,
     })
 }
 
