@@ -275,6 +275,10 @@ impl ProxyHttp for GatewayProxy {
         head: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            // What comes before the answer passes as it is.
+            return Ok(());
+        }
         if session.req_header().version == Version::HTTP_10 {
             // Such a client cannot read chunks; the end of the connection ends the body.
             head.remove_header(&header::TRANSFER_ENCODING);
