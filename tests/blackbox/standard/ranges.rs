@@ -53,6 +53,16 @@ async fn parts_are_given_to_those_who_ask_for_them_and_to_no_other() {
                 .asks("Range: bytes=0-2")
                 .reused()
                 .without("Content-Range"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn parts_are_given_of_what_is_fetched_or_confirmed_for_them() {
+    check(
+        FOLLOWED,
+        [
             case("a part beyond the end of what is fetched for it is 416")
                 .answers("Cache-Control: max-age=60")
                 .asks("Range: bytes=8-9")
