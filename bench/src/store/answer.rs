@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::{Bytes, BytesMut};
 use farmgate::cache::key::{Key, KeyParts, TargetKey};
 use farmgate::cache::labels::Labels;
-use farmgate::cache::object::{Object, Validators, Variance};
+use farmgate::cache::object::{Checked, Object, Validators, Variance};
 use farmgate::cache::windows::{Grace, Windows};
 use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
@@ -90,6 +90,8 @@ pub(crate) fn answer(number: u64, bytes: usize, now: SystemTime) -> Option<Objec
         usage: Arc::default(),
         took: Duration::from_millis(40),
         asked_at: now,
+        checked: Checked::default(),
+        codings: None,
         refresh_after: UNIX_EPOCH,
     })
 }
