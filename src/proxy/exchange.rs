@@ -256,7 +256,9 @@ impl Answer {
                     return Some(*head);
                 }
                 HttpTask::Header(head, _) if head.status != StatusCode::CONTINUE => {
-                    let _nobody_may_wait = interim.as_ref().map(|interim| interim.try_send(*head));
+                    if let Some(interim) = &interim {
+                        let _was_taken = interim.try_send(*head).is_ok();
+                    }
                 }
                 HttpTask::Failed(_) | HttpTask::Done => return None,
                 _ => {}
