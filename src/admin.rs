@@ -30,7 +30,7 @@ use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use self::cache::CacheDesk;
 use crate::clock::Now;
@@ -174,8 +174,9 @@ impl Admin {
 async fn read_body(session: &mut ServerSession) -> Result<Vec<u8>, Answer> {
     let refuse = |status, problem: &str| Err(Answer::error(status, problem));
     let mut body = BytesMut::new();
+    let late = Instant::now() + BODY_WITHIN;
     loop {
-        match timeout(BODY_WITHIN, session.read_request_body()).await {
+        match timeout_at(late, session.read_request_body()).await {
             Ok(Ok(Some(piece))) if body.len() + piece.len() > BODY_BYTES_MAX => {
                 session.set_keepalive(None);
                 let problem = format!("the body may have {BODY_BYTES_MAX} bytes");

@@ -135,26 +135,34 @@ pub fn confirm(
         told.remove(&name);
         told.extend(head.headers.get(&name).map(|value| (name, value.clone())));
     }
+    let labels = relabelled(stored, &head.headers);
+    let is_purgeable = labels.is_some();
     let confirmed = |windows| {
-        let labels = relabelled(stored, &head.headers).unwrap_or_else(|| stored.labels.clone());
+        let labels = labels.unwrap_or_else(|| stored.labels.clone());
         Arc::new(Object { labels, ..stored.confirmed(updated, windows, asked.at) })
     };
     let closed = Windows::closed(now.wall);
     match policy::confirmed(policy, &received(asked, stored.head.status, &told, now)) {
         // Which other requests it still answers, or which purges are about it, is not known.
-        Some(_) if varies_anew || labels::tags(&head.headers).is_none() => {
-            Outcome::Stored(confirmed(closed))
-        }
+        Some(_) if varies_anew || !is_purgeable => Outcome::Stored(confirmed(closed)),
         Some(windows) => Outcome::Stored(confirmed(windows)),
         // What is kept stays as it was, and has to be confirmed again.
         None => Outcome::Personal(confirmed(closed)),
     }
 }
 
-/// The labels with the tags that a 304 gives, if it gives any.
+/// The labels with the tags that a 304 gives beside those that the answer had: a purge by one of these
+/// may be about the body that is confirmed. `None` where there would be more than are kept.
 fn relabelled(stored: &Object, told: &HeaderMap) -> Option<Arc<Labels>> {
-    let tags = labels::tags(told).filter(|tags| !tags.is_empty())?;
-    Some(Arc::new(Labels { tags, ..Labels::clone(&stored.labels) }))
+    let told = labels::tags(told)?;
+    let mut tags = stored.labels.tags.clone();
+    tags.extend(told.into_iter().filter(|tag| !stored.labels.tags.contains(tag)));
+    if tags.len() == stored.labels.tags.len() {
+        return Some(stored.labels.clone());
+    }
+    let bytes: usize = tags.iter().map(String::len).sum();
+    let fit = tags.len() <= labels::TAGS_MAX && bytes <= labels::TAGS_BYTES_MAX;
+    fit.then(|| Arc::new(Labels { tags, ..Labels::clone(&stored.labels) }))
 }
 
 fn received<'a>(

@@ -126,6 +126,10 @@ impl Meant {
         .into_iter()
         .flatten()
         .collect();
+        let takes_host = body.url.is_some() || body.prefix.is_some();
+        if host.is_some() && !takes_host {
+            return Err("a host narrows a url or a prefix only; remove it".to_owned());
+        }
         let count = named.len();
         match named.into_iter().next() {
             Some(meant) if count == 1 => meant,

@@ -9,6 +9,7 @@ pub mod ahead;
 pub mod backing;
 pub mod coding;
 mod compact;
+mod costs;
 pub mod date;
 pub mod demand;
 pub mod directives;

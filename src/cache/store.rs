@@ -8,13 +8,15 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use http::HeaderMap;
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 
 use super::backing::Backing;
 use super::coding::{Coded, Coding};
+use super::costs::{Costs, Evictions};
 use super::doorkeeper::{Doorkeeper, lets_in};
 use super::invalidation::{Invalidations, Verdict};
 use super::key::Key;
@@ -224,6 +226,28 @@ impl Store {
         is_kept
     }
 
+    /// Leaves an object alone until then, where that very object is kept still: what came meanwhile
+    /// stays. The backing need not know.
+    pub fn leave_alone(&self, key: &Key, object: &Object, refresh_after: SystemTime) {
+        let key = *key.as_bytes();
+        let changing = self.changing(&key);
+        if let Some(before) = self.entries.peek(&key) {
+            let mut objects = before.objects().to_vec();
+            if let Some(kept) = objects
+                .iter_mut()
+                .find(|kept| kept.has_body_of(object) && kept.asked_at == object.asked_at)
+            {
+                *kept = Arc::new(kept.left_alone(refresh_after));
+                if let Some(after) = Variants::fitting(objects, self.entry_bytes_max, &self.objects)
+                {
+                    // Gone meanwhile is as good.
+                    let _was_there = self.entries.replace(key, Arc::new(after), true).is_ok();
+                }
+            }
+        }
+        drop(changing);
+    }
+
     /// Takes back what a backing kept, unless there is something newer.
     pub fn take_back(&self, key: [u8; 16], objects: Vec<Arc<Object>>) {
         let changing = self.changing(&key);
@@ -364,28 +388,6 @@ impl Store {
         let [first, ..] = key;
         let lock = self.changes.get(usize::from(*first) % CHANGE_LOCKS)?;
         Some(lock.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What an entry weighs.
-#[derive(Clone, Debug)]
-struct Costs;
-
-impl Weighter<[u8; 16], Arc<Variants>> for Costs {
-    fn weight(&self, _key: &[u8; 16], variants: &Arc<Variants>) -> u64 {
-        variants.cost_bytes() as u64
-    }
-}
-
-/// Counts what had to go.
-#[derive(Clone, Debug)]
-struct Evictions(Arc<AtomicU64>);
-
-impl Lifecycle<[u8; 16], Arc<Variants>> for Evictions {
-    type RequestState = ();
-
-    fn on_evict(&self, _state: &mut (), _key: [u8; 16], variants: Arc<Variants>) {
-        self.0.fetch_add(variants.objects().len() as u64, Ordering::Relaxed);
     }
 }
 

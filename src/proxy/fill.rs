@@ -69,7 +69,9 @@ impl Filler {
                 Boarding::Full => break,
             };
             match outcome {
-                Some(outcome) if fits(&outcome, errand) && !self.is_outdated(&outcome) => {
+                // A change came while it was on its way: it is nobody's who came after that.
+                Some(outcome) if self.is_outdated(&outcome) => {}
+                Some(outcome) if fits(&outcome, errand) => {
                     return Obtained { outcome, collapsed: !remembered, remembered };
                 }
                 // It is somebody else's, or for nobody who did not ask; so would the next one be.
@@ -114,19 +116,23 @@ impl Filler {
     pub async fn prewarm(self: &Arc<Self>, errand: &Errand) -> Outcome {
         // What is still on disk after a restart can be confirmed, and stands in for a failure.
         self.state.recall(&errand.key, Now::read()).await;
-        let flight = self.state.store.flight_key(&errand.key, &errand.head.headers);
-        match self.state.flights.board(flight, now()) {
-            Boarding::Lead(lead) => self.fly(lead, errand).await,
-            Boarding::Join(passenger) => {
-                passenger.outcome().await.unwrap_or(Outcome::Refused(Refusal::UpstreamBroken))
-            }
-            Boarding::Known(outcome) => outcome,
-            Boarding::Full => {
-                let outcome = self.fetch(errand).await;
-                self.count(errand, &outcome);
-                outcome
+        for _ in 0..ROUNDS_MAX {
+            let outcome = match self.state.flights.board(self.flight_of(errand), now()) {
+                Boarding::Lead(lead) => return self.fly(lead, errand).await,
+                Boarding::Join(passenger) => {
+                    passenger.outcome().await.unwrap_or(Outcome::Refused(Refusal::UpstreamBroken))
+                }
+                Boarding::Known(outcome) => outcome,
+                Boarding::Full => break,
+            };
+            // What was on its way when it was purged warms nothing.
+            if !self.is_outdated(&outcome) {
+                return outcome;
             }
         }
+        let outcome = self.fetch(errand).await;
+        self.count(errand, &outcome);
+        outcome
     }
 
     /// Leads a flight, unless another one stored the answer between the look-up and now.
@@ -169,7 +175,7 @@ impl Filler {
     /// Whether a change came while the answer was on its way.
     fn is_outdated(&self, outcome: &Outcome) -> bool {
         match outcome {
-            Outcome::Stored(object) | Outcome::Given(object) => {
+            Outcome::Stored(object) | Outcome::Given(object) | Outcome::Personal(object) => {
                 self.state.store.invalidations().verdict(object) != Verdict::Holds
             }
             _ => false,
@@ -244,7 +250,7 @@ impl Filler {
     fn leave_alone(&self, errand: &Errand) {
         if let Some(stored) = self.state.store.select(&errand.key, &errand.head.headers) {
             let refresh_after = Now::read().wall + errand.policy.error_for;
-            self.state.store.put(&errand.key, Arc::new(stored.left_alone(refresh_after)));
+            self.state.store.leave_alone(&errand.key, &stored, refresh_after);
         }
     }
 

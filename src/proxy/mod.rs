@@ -325,7 +325,12 @@ impl GatewayProxy {
     /// What a change made invalid is so before the one who changed it has an answer.
     pub(super) async fn invalidate(&self, ctx: &Ctx, head: &ResponseHeader) {
         let Some(change) = &ctx.change else { return };
-        self.state.purges.change(change.targets(head.status, &head.headers), Now::read()).await;
+        let (state, targets) = (self.state.clone(), change.targets(head.status, &head.headers));
+        // A task of its own: where the answer breaks off, the others are told all the same.
+        let telling = tokio::spawn(async move {
+            state.purges.change(targets, Now::read()).await;
+        });
+        let _was_told = telling.await.is_ok();
     }
 
     /// Ends a request that has no answer: a client is told, an exchange is left the reason.

@@ -398,3 +398,55 @@ async fn warming_fetches_targets_before_anybody_asks() {
     assert_eq!((calls, origin.calls("/x")), (2, 2));
     asked(&gw, "POST", "/cache/warm").json(&json!({})).send().await.expect_status(400);
 }
+
+#[tokio::test]
+async fn purge_by_a_tag_covers_what_is_just_confirmed_with_another() {
+    let (origin, gw) = keeping("fresh: 50ms, stale_while_revalidate: 1h").await;
+    origin.rule("/x", |_, call| match call {
+        1 => Answer::json("1").header("etag", "\"a\"").header("surrogate-key", "old"),
+        2 => Answer::status(304).header("surrogate-key", "new").hold(),
+        _ => Answer::json("3"),
+    });
+    got(&gw, "/x").await;
+    time_passes(Duration::from_millis(100)).await;
+    assert_eq!(got(&gw, "/x").await, "1");
+    origin.wait_for_calls("/x", 2).await;
+    purged(&gw, json!({"tag": "old"})).await;
+    origin.release("/x");
+    let confirmed = [("origin", "revalidation")];
+    wait_for_metric(&gw, "farmgate_fills_total", &confirmed, |fills| fills == 1.0).await;
+    assert_eq!(got(&gw, "/x").await, "3", "its body was purged");
+}
+
+#[tokio::test]
+async fn who_comes_after_a_change_is_not_given_what_was_on_its_way() {
+    let (origin, gw) = keeping("fresh: 1h").await;
+    origin.rule("/x", |request, call| match (request.method.as_str(), call) {
+        ("GET", 1) => Answer::json("1").header("set-cookie", "a=b").hold(),
+        _ => Answer::json(call.to_string()).header("set-cookie", "a=b"),
+    });
+    let first = gw.get("/x").host(HOST).send();
+    let later = async {
+        origin.wait_for_in_flight(1).await;
+        gw.post("/x").host(HOST).send().await.expect_status(200);
+        let late = gw.get("/x").host(HOST).send();
+        let release = async {
+            wait_for_metric(&gw, "farmgate_fill_waiters", &[], |waiters| waiters == 2.0).await;
+            origin.release("/x");
+        };
+        tokio::join!(late, release).0
+    };
+    let (first, late) = tokio::join!(first, later);
+    assert_eq!((first.text(), late.text()), ("1".to_owned(), "3".to_owned()));
+}
+
+#[tokio::test]
+async fn host_beside_what_it_does_not_narrow_is_refused() {
+    let (origin, gw) = keeping("fresh: 1h").await;
+    numbered(&origin, "/x", &[]);
+    got(&gw, "/x").await;
+    for body in [json!({"all": true, "host": HOST}), json!({"tag": "a", "host": HOST})] {
+        purge(&gw, body).await.expect_status(400);
+    }
+    assert_eq!(got(&gw, "/x").await, "1");
+}
