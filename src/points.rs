@@ -118,8 +118,13 @@ fn fill<'a>(
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        let value = value(name)?;
+        if matches!(value.as_str(), "" | "." | "..") {
+            // In a path these would lead elsewhere.
+            return Err(PointsError::Form(format!("has a point whose `{name}` is {value:?}")));
+        }
         filled.push_str(before);
-        filled.extend(utf8_percent_encode(value(name)?, PLAIN));
+        filled.extend(utf8_percent_encode(value, PLAIN));
         rest = after;
     }
     filled.push_str(rest);

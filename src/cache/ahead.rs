@@ -30,6 +30,12 @@ pub struct Heat {
 }
 
 impl Heat {
+    /// No heat yet, of an answer that has so many hits.
+    #[must_use]
+    pub fn from(hits: u64) -> Self {
+        Self { value: 0.0, hits_seen: hits }
+    }
+
     /// The heat after another lifetime, at the end of which there are so many hits in all.
     #[must_use]
     pub fn after(self, hits: u64) -> Self {
@@ -51,8 +57,8 @@ impl Heat {
 #[must_use]
 pub fn lead(took: Duration, fresh: Duration, draw: f64) -> Duration {
     let spread = 1.0 - draw.clamp(f64::MIN_POSITIVE, 1.0).ln();
-    // At least some fiftieth of the lifetime: time for a second try, for little more calls.
-    let unit = took.max(fresh / 50);
+    // And a fiftieth of the lifetime: time for a slower fetch, for little more calls.
+    let unit = took + fresh / 50;
     unit.mul_f64(spread.min(1_000.0)).min(fresh / 4)
 }
 

@@ -84,12 +84,8 @@ impl QueryRules {
         let mut plain: Vec<&str> = plain.map(String::as_str).collect();
         plain.sort_unstable();
         plain.dedup();
-        let plain = plain.into_iter().filter(|name| {
-            // A name as it stands in a query; others are compared all the same.
-            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        });
-        let plain = plain.map(|name| (name, "first".to_owned(), "second".to_owned()));
-        rounded.chain(plain).filter(|(name, _, _)| self.counts(name))
+        let plain = plain.into_iter().map(|name| (name, "first".to_owned(), "second".to_owned()));
+        rounded.chain(plain).filter(|(name, _, _)| is_plain(name) && self.counts(name))
     }
 
     fn canonical_query(&self, query: &str) -> String {
@@ -98,7 +94,8 @@ impl QueryRules {
             let raw = piece.split('=').next().unwrap_or(piece);
             let name = percent_decode_str(raw).decode_utf8_lossy();
             if self.counts(&name) {
-                let piece = self.rounded(&name, piece).map_or(Cow::Borrowed(piece), Cow::Owned);
+                let piece =
+                    self.rounded(&name, raw, piece).map_or(Cow::Borrowed(piece), Cow::Owned);
                 pairs.push((name, piece));
             }
         }
@@ -118,14 +115,21 @@ impl QueryRules {
         !self.drop.contains(name) && self.keep.as_ref().is_none_or(|keep| keep.contains(name))
     }
 
-    fn rounded(&self, name: &str, piece: &str) -> Option<String> {
+    /// A name that might read otherwise in a query stays as it was written.
+    fn rounded(&self, name: &str, raw: &str, piece: &str) -> Option<String> {
         let step = self.round.get(name)?;
         let (_, value) = piece.split_once('=')?;
         let value = percent_decode_str(value).decode_utf8().ok()?;
         // A list of places is a list of numbers.
         let numbers: Option<Vec<_>> = value.split(',').map(|number| step.round(number)).collect();
-        Some(format!("{name}={}", numbers?.join(",")))
+        let written = if is_plain(name) { name } else { raw };
+        Some(format!("{written}={}", numbers?.join(",")))
     }
+}
+
+/// Whether a name stands in a query as it is.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 #[cfg(test)]

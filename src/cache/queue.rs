@@ -43,8 +43,10 @@ pub enum Pushed {
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The upstream answered, or did not need to be asked.
+    /// The upstream answered.
     Done,
+    /// It did not need to be asked, which says nothing of it.
+    NotAsked,
     /// The upstream failed.
     Failed,
     /// The upstream may not be asked before this time has passed.
@@ -97,6 +99,7 @@ impl<T> Queue<T> {
         self.known.remove(key);
         self.running = self.running.saturating_sub(1);
         let pause = match how {
+            Ended::NotAsked => return,
             Ended::Done => {
                 self.failures = 0;
                 self.paused_until = None;

@@ -57,7 +57,9 @@ impl Ahead {
         match errand() {
             Some(errand) => {
                 let (usage, fresh_until) = (object.usage.clone(), object.windows.fresh_until);
-                let plan = Plan { errand, usage, heat: Heat::default(), fresh_until };
+                // The hit that makes the plan is counted after it.
+                let heat = Heat::from(usage.hits());
+                let plan = Plan { errand, usage, heat, fresh_until };
                 self.plan(plan, due_in(object, Now::read()));
             }
             None => object.usage.drop_plan(),

@@ -23,6 +23,8 @@ const REMEMBERED_BODY_BYTES_MAX: usize = 4 * 1024;
 pub(super) fn is_worth_remembering(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(object) => object.body.len() <= REMEMBERED_BODY_BYTES_MAX,
+        // Who has how many calls left is asked anew: it costs nothing, and a tenth is for clients.
+        Outcome::Refused(Refusal::BudgetSpent { .. }) => false,
         Outcome::Refused(_) | Outcome::TooLarge => true,
         Outcome::Stored(_) | Outcome::Given(_) | Outcome::Personal(_) => false,
     }
@@ -83,7 +85,13 @@ pub(super) fn is_about_another(head: &ResponseHeader, stored: &Object) -> bool {
 pub(super) fn fits(outcome: &Outcome, errand: &Errand) -> bool {
     match outcome {
         // A part is for who asked for it.
-        Outcome::Stored(object) if object.head.status == http::StatusCode::PARTIAL_CONTENT => false,
+        Outcome::Stored(object) | Outcome::Given(object) | Outcome::Personal(object)
+            if object.head.status == http::StatusCode::PARTIAL_CONTENT =>
+        {
+            false
+        }
+        // A refresh may be refused the calls that are kept for clients.
+        Outcome::Refused(Refusal::BudgetSpent { .. }) => false,
         // What has to be confirmed for each request is for the one who asked, unless the policy has
         // times of its own.
         Outcome::Stored(object) if errand.policy.follows_upstream() => {

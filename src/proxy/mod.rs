@@ -303,7 +303,7 @@ impl ProxyHttp for GatewayProxy {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let error_code = refusal.status().as_u16();
-        let written = session.response_written().is_some();
+        let written = upstream::is_answered(session);
         let answered = !written && self.fail(session, ctx, refusal).await.is_ok();
         FailToProxy { error_code, can_reuse_downstream: answered }
     }
@@ -347,7 +347,8 @@ impl GatewayProxy {
 /// Whether the upstream would not let somebody in, with any of the statuses that say so. Who does
 /// not wait for the answer may have been told no.
 fn is_failed_login(session: &Session) -> bool {
-    session.response_written().is_none_or(|head| {
+    let head = session.response_written().filter(|_| upstream::is_answered(session));
+    head.is_none_or(|head| {
         matches!(
             head.status,
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN

@@ -130,7 +130,8 @@ impl Refresher {
                 Ended::NotNow(retry_after)
             }
             Some(outcome) if outcome.is_failure() => Ended::Failed,
-            Some(_) | None => Ended::Done,
+            Some(_) => Ended::Done,
+            None => Ended::NotAsked,
         }
     }
 }

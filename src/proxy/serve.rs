@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 use pingora_proxy::Session;
 use tokio::sync::mpsc;
 
@@ -342,7 +342,14 @@ impl GatewayProxy {
             Outcome::Stored(object)
             | Outcome::Given(object)
             | Outcome::Personal(object)
-            | Outcome::Failed(object) => Ok(pin(ctx, object, ctx.cache)),
+            | Outcome::Failed(object) => {
+                let asked = &session.req_header().headers;
+                if object.cut(asked).is_none() && asked.contains_key(header::RANGE) {
+                    // The upstream gave another part than the client asks for: it may ask by itself.
+                    return Ok(Plan::Stream);
+                }
+                Ok(pin(ctx, object, ctx.cache))
+            }
             Outcome::Refused(refusal) => Err(refusal),
             Outcome::TooLarge => Ok(Plan::Stream),
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
@@ -118,6 +119,13 @@ pub(super) fn unreachable(
     error
 }
 
+/// Whether the client has the head of its answer; an interim one is none.
+pub(super) fn is_answered(session: &Session) -> bool {
+    session.response_written().is_some_and(|head| {
+        !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
+    })
+}
+
 /// Whether the pool has a peer that this request did not try, and the request an attempt left.
 fn may_try_another(ctx: &Ctx) -> bool {
     let tried = ctx.attempts.tried.len();
@@ -128,7 +136,7 @@ fn may_try_another(ctx: &Ctx) -> bool {
 /// subrequest needs no such peer: its exchange is told the reason.
 fn give_up(session: &mut Session, ctx: &mut Ctx, error: &Error, now: Now) -> bool {
     let is_first = ctx.attempts.given_up.is_none();
-    if !is_first || session.subrequest_ctx.is_some() || session.response_written().is_some() {
+    if !is_first || session.subrequest_ctx.is_some() || is_answered(session) {
         return false;
     }
     if *error.esource() == ErrorSource::Downstream {
@@ -155,7 +163,7 @@ pub(super) fn broken(
     let mut error = error.more_context(format!("peer {peer}"));
     let repeatable = session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
-        && session.response_written().is_none();
+        && !is_answered(session);
     let is_closed = matches!(
         error.etype(),
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError

@@ -82,11 +82,11 @@ impl CallLog {
     pub async fn spend(&self, pool: &Pool, purpose: Purpose, now: Now) -> Result<(), Duration> {
         let Some(budget) = &pool.budget else { return Ok(()) };
         let ledger = self.ledger(&pool.name, budget, now);
-        ledger.lock().calls.spend(budget, purpose, ledger.at_ms(now))?;
+        let made_at_ms = ledger.lock().calls.spend(budget, purpose, ledger.at_ms(now))?;
         if let Some(quotas) = &self.shared
             && let Err(wait) = self.spend_shared(quotas, &ledger, pool, budget, purpose).await
         {
-            ledger.lock().calls.take_back();
+            ledger.lock().calls.take_back(made_at_ms);
             return Err(wait);
         }
         if let Err(error) = ledger.lock().write(now) {
@@ -229,7 +229,11 @@ impl Kept {
     /// Writes down that a call is made now; a file that is mostly of the past is written anew.
     fn write(&mut self, now: Now) -> io::Result<()> {
         let Self { calls, file: Some(writer), .. } = self else { return Ok(()) };
-        writer.file.write_all(&wall_ms(now).to_le_bytes())?;
+        if let Err(error) = writer.file.write_all(&wall_ms(now).to_le_bytes()) {
+            // What is torn or missing is mended by writing all anew, as soon as that works.
+            writer.records = usize::MAX / 2;
+            return Err(error);
+        }
         writer.records += 1;
         if writer.records < REWRITE_AT_MIN.max(2 * calls.logged()) {
             return Ok(());

@@ -12,7 +12,7 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 
-use super::round::{Ended, Round};
+use super::round::{Ended, Fetch, Round};
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::proxy::fill::Filler;
@@ -39,6 +39,8 @@ struct Schedule {
     running: HashMap<task::Id, Running>,
     /// By route: what its service listed the last time.
     listed: HashMap<String, Vec<String>>,
+    /// By route: what the last round left over, and when all is due again.
+    left: HashMap<String, (Vec<Fetch>, Instant)>,
 }
 
 #[derive(Debug)]
@@ -70,8 +72,8 @@ impl Warmer {
             for (route, prewarm) in schedule.due(&snapshot, now) {
                 let name = route.name.clone();
                 let (filler, snapshot) = (self.filler.clone(), snapshot.clone());
-                let listed = schedule.listed.get(&name).cloned().unwrap_or_default();
-                let round = Round { filler, snapshot, route, prewarm, listed };
+                let (listed, left) = schedule.carried(&name, &prewarm, now);
+                let round = Round { filler, snapshot, route, prewarm, listed, left };
                 let task = rounds.spawn(round.run()).id();
                 schedule.running.insert(task, Running { route: name, began: now });
             }
@@ -104,6 +106,7 @@ impl Schedule {
         let gone: Vec<String> = self.due_at.keys().filter(|name| is_gone(name)).cloned().collect();
         self.due_at.retain(|name, _| !gone.contains(name));
         self.listed.retain(|name, _| !gone.contains(name));
+        self.left.retain(|name, _| !gone.contains(name));
         gone
     }
 
@@ -127,14 +130,39 @@ impl Schedule {
             .collect()
     }
 
-    /// Plans the next round; `draw`, from 0 to 1, says how much of the jitter it comes earlier.
+    /// What a round of this route goes on with: what its service listed, and what was left over, unless
+    /// something else is to be warmed, or all of it again.
+    fn carried(
+        &mut self,
+        route: &str,
+        prewarm: &Prewarm,
+        now: Instant,
+    ) -> (Vec<String>, Vec<Fetch>) {
+        let is_same = self.due_at.get(route).is_some_and(|(warmed, _)| warmed == prewarm);
+        let left = self.left.remove(route).filter(|(_, all_due)| is_same && now < *all_due);
+        let listed = self.listed.get(route).filter(|_| is_same).cloned();
+        if let Some((_, all_due)) = &left {
+            self.left.insert(route.to_owned(), (Vec::new(), *all_due));
+        }
+        (listed.unwrap_or_default(), left.map(|(left, _)| left).unwrap_or_default())
+    }
+
+    /// Plans the next round; `draw`, from 0 to 1, says how much of the jitter it comes earlier. What was
+    /// left over is tried again before.
     fn end(&mut self, task: task::Id, ended: Ended, draw: f64, now: Instant) {
         let Some(Running { route, began }) = self.running.remove(&task) else { return };
         let every = ended.prewarm.every.saturating_sub(ended.prewarm.jitter.mul_f64(draw));
-        let retry = now + (every / 10).min(RETRY_AFTER_MAX);
-        let next = if ended.failed == 0 { began + every } else { retry };
+        // Where only a rest was fetched, all is due when it was.
+        let all_due = self.left.remove(&route).map_or(began + every, |(_, all_due)| all_due);
+        let pause = ended.wait.unwrap_or((every / 10).min(RETRY_AFTER_MAX));
+        // The last list is good enough until all is due; where there is none, one is wanted soon.
+        let is_done = ended.left.is_empty() && (!ended.is_unlisted || !ended.listed.is_empty());
+        let next = if is_done { all_due } else { (now + pause).min(all_due) };
         self.listed.insert(route.clone(), ended.listed);
-        self.due_at.insert(route, (ended.prewarm, next));
+        if !ended.left.is_empty() {
+            self.left.insert(route.clone(), (ended.left, all_due));
+        }
+        self.due_at.insert(route, (ended.prewarm, next.max(now)));
     }
 
     fn lose(&mut self, task: task::Id, now: Instant) {
@@ -157,8 +185,8 @@ impl Schedule {
 
 impl Ended {
     fn record(&self, metrics: &Metrics) {
-        let Self { route, failed, tried, .. } = self;
-        if *failed == 0 {
+        let (route, failed, tried) = (&self.route, self.failed(), self.tried);
+        if failed == 0 {
             let last = metrics.cache.prewarm_last_success.with_label_values(&[route]);
             last.set(Now::read().unix_seconds());
         } else {

@@ -77,7 +77,8 @@ impl Budget {
 }
 
 impl Calls {
-    /// Logs a call, unless a window has no room for one of this purpose.
+    /// Logs a call, unless a window has no room for one of this purpose; answers the time that it is
+    /// logged with.
     ///
     /// # Errors
     ///
@@ -87,21 +88,23 @@ impl Calls {
         budget: &Budget,
         purpose: Purpose,
         now_ms: i64,
-    ) -> Result<(), Duration> {
+    ) -> Result<i64, Duration> {
         let now_ms = self.forget(budget, now_ms);
         let waits = budget.windows.iter().map(|window| self.wait_ms(window, purpose, now_ms));
         match waits.max().unwrap_or_default() {
             0 => {
                 self.made_at_ms.push_back(now_ms);
-                Ok(())
+                Ok(now_ms)
             }
             wait_ms => Err(Duration::from_millis(wait_ms.unsigned_abs())),
         }
     }
 
-    /// Takes the latest call back: it was not made.
-    pub fn take_back(&mut self) {
-        self.made_at_ms.pop_back();
+    /// Takes back the call that was logged with this time: it was not made.
+    pub fn take_back(&mut self, made_at_ms: i64) {
+        if let Ok(index) = self.made_at_ms.binary_search(&made_at_ms) {
+            self.made_at_ms.remove(index);
+        }
     }
 
     /// Adds a call that was made earlier, by a process before this one: oldest first.
@@ -181,19 +184,19 @@ mod tests {
     #[test]
     fn calls_are_refused_until_the_oldest_has_left_the_window() {
         let (budget, mut calls) = (budget(&[(1, 2)]), Calls::default());
-        assert_eq!(calls.spend(&budget, Purpose::Client, 0), Ok(()));
-        assert_eq!(calls.spend(&budget, Purpose::Client, 400), Ok(()));
+        assert_eq!(calls.spend(&budget, Purpose::Client, 0), Ok(0));
+        assert_eq!(calls.spend(&budget, Purpose::Client, 400), Ok(400));
         let wait = calls.spend(&budget, Purpose::Client, 500);
         assert_eq!(wait, Err(Duration::from_millis(501)));
         assert_eq!(calls.spend(&budget, Purpose::Client, 1_000), Err(Duration::from_millis(1)));
-        assert_eq!(calls.spend(&budget, Purpose::Client, 1_001), Ok(()));
+        assert_eq!(calls.spend(&budget, Purpose::Client, 1_001), Ok(1_001));
         assert_eq!(calls.spend(&budget, Purpose::Client, 1_002), Err(Duration::from_millis(399)));
     }
 
     #[test]
     fn the_longest_wait_of_all_windows_is_told() {
         let (budget, mut calls) = (budget(&[(1, 5), (60, 1)]), Calls::default());
-        assert_eq!(calls.spend(&budget, Purpose::Client, 0), Ok(()));
+        assert_eq!(calls.spend(&budget, Purpose::Client, 0), Ok(0));
         assert_eq!(calls.spend(&budget, Purpose::Client, 0), Err(60 * SECOND + SECOND / 1_000));
     }
 
@@ -201,22 +204,22 @@ mod tests {
     fn a_tenth_is_left_for_clients() {
         let (budget, mut calls) = (budget(&[(60, 20)]), Calls::default());
         for _ in 0..18 {
-            assert_eq!(calls.spend(&budget, Purpose::Background, 0), Ok(()));
+            assert_eq!(calls.spend(&budget, Purpose::Background, 0), Ok(0));
         }
         assert!(calls.spend(&budget, Purpose::Background, 1).is_err());
         for _ in 0..2 {
-            assert_eq!(calls.spend(&budget, Purpose::Client, 1), Ok(()));
+            assert_eq!(calls.spend(&budget, Purpose::Client, 1), Ok(1));
         }
         assert!(calls.spend(&budget, Purpose::Client, 2).is_err());
-        calls.take_back();
-        assert_eq!(calls.spend(&budget, Purpose::Client, 2), Ok(()));
+        calls.take_back(1);
+        assert_eq!(calls.spend(&budget, Purpose::Client, 2), Ok(2));
     }
 
     #[test]
     fn a_budget_of_one_call_is_for_clients_alone() {
         let (budget, mut calls) = (budget(&[(1, 1)]), Calls::default());
         assert!(calls.spend(&budget, Purpose::Background, 0).is_err_and(|wait| wait >= SECOND));
-        assert_eq!(calls.spend(&budget, Purpose::Client, 0), Ok(()));
+        assert_eq!(calls.spend(&budget, Purpose::Client, 0), Ok(0));
     }
 
     #[test]

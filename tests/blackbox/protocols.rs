@@ -474,3 +474,14 @@ async fn interim_answers_break_nothing_for_clients_of_http2() {
         assert!(reply.text().contains('7'), "{path}: {}", reply.text());
     }
 }
+
+#[tokio::test]
+async fn client_that_was_given_a_hint_gets_a_final_answer_though_the_upstream_breaks() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let (origin, gw) = serve(&kept("fresh: 1h"), &[KEPT, WRAPPED, STREAMED]).await;
+    for path in ["/kept", "/wrapped", "/streamed"] {
+        origin.on(path, Answer::raw(hint));
+        let told = raw(&gw, path, "1.1").await;
+        assert!(told.contains("HTTP/1.1 50"), "{path}: {told}");
+    }
+}

@@ -117,11 +117,13 @@ const AHEAD: &str = "fresh: 400ms, share: everyone, refresh_ahead: true";
 
 #[tokio::test]
 async fn answer_that_is_asked_for_is_never_missed_again() {
-    let (origin, gw) = serve(&kept(AHEAD), &[KEPT]).await;
-    origin.rule("/x", |_, call| Answer::json(call.to_string()).delay(Duration::from_millis(20)));
+    // Long enough that a busy machine fetches within the moments that are left for it.
+    let policy = "fresh: 2s, share: everyone, refresh_ahead: true";
+    let (origin, gw) = serve(&kept(policy), &[KEPT]).await;
+    origin.rule("/x", |_, call| Answer::json(call.to_string()).delay(Duration::from_millis(100)));
     gw.get("/x").send().await.expect_status(200);
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(3) {
+    while started.elapsed() < Duration::from_secs(7) {
         let reply = gw.get("/x").send().await.expect_status(200);
         let status = reply.header("cache-status").expect("a Cache-Status").to_owned();
         assert!(
@@ -132,9 +134,9 @@ async fn answer_that_is_asked_for_is_never_missed_again() {
         assert!(!status.contains("detail"), "never stale: {status}");
         time_passes(Duration::from_millis(20)).await;
     }
-    // Without looking ahead there were 8; a quarter of a lifetime is the most that is given away.
+    // Each copy lasts 1.5 to 1.9 s: a quarter of its time is the most that is given away.
     let calls = origin.calls("/x");
-    assert!((7..=11).contains(&calls), "{calls}");
+    assert!((4..=6).contains(&calls), "{calls}");
 }
 
 #[tokio::test]

@@ -277,3 +277,32 @@ async fn rounds_with_jitter_come_earlier_and_never_later() {
     // Without jitter it takes 16 s; all eight pauses near 2 s are as likely as a coin on its edge.
     assert!(started.elapsed() < Duration::from_millis(15_500), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn target_that_fails_is_tried_again_alone() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    origin.on("/w/bad", Answer::status(503));
+    let prewarm = "every: 10s, targets: [/w/good, /w/bad]";
+    let _gw = warming(&origin, prewarm, ("none", "")).await;
+    origin.wait_for_calls("/w/bad", 3).await;
+    assert_eq!(origin.calls("/w/good"), 1);
+}
+
+#[tokio::test]
+async fn points_beyond_the_budget_are_warmed_when_there_are_calls_again() {
+    let origin = Origin::start().await;
+    origin.otherwise(Answer::json("1"));
+    let warm = "{name: warm, path_prefix: /w, pool: service, auth: {anonymous: true}, \
+                cache: kept, prewarm: {every: 55m, host: farm.example, \
+                targets: [/w/1, /w/2, /w/3, /w/4, /w/5, /w/6, /w/7, /w/8, /w/9]}}";
+    let pool = format!("peers: [{{address: '{}'}}]\nbudget: {{hour: 5}}\n", origin.address());
+    let conf = conf(&format!("server: {{ready_timeout: 1s}}\n{}", kept("fresh: 1h")), &[warm]);
+    let gw = gateway().with(conf).pool("service", pool).start().await;
+    let refused = [("pool", "service"), ("origin", "prewarm")];
+    wait_for_metric(&gw, "farmgate_upstream_budget_refusals_total", &refused, |n| n >= 4.0).await;
+    assert_eq!(origin.calls_total(), 4, "a tenth is for clients");
+    // A client gets its answer for the call that was kept, though the schedule was refused.
+    get(&gw, "/w/9").await.expect_status(200);
+    assert_eq!(origin.calls_total(), 5);
+}

@@ -100,7 +100,11 @@ fn told_apart(policy: &Policy, base: &Sample) -> Vec<(String, Sample)> {
         changed.push((format!("parameter {name}"), Sample { query, ..base.clone() }));
     }
     if policy.query.keep.is_none() {
-        let query = base.query.iter().cloned().chain(["another=1".to_owned()]).collect();
+        let mut name = "another".to_owned();
+        while policy.query.drop.contains(&name) {
+            name.push('x');
+        }
+        let query = base.query.iter().cloned().chain([format!("{name}=1")]).collect();
         changed.push(("further parameters".to_owned(), Sample { query, ..base.clone() }));
     }
     changed
