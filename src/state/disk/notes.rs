@@ -13,16 +13,20 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 /// The form of the file is in its name.
-const NAME: &str = "changes-1";
+const NAME: &str = "changes-2";
 
 /// Where the file is written anew.
-const NEXT: &str = "changes-1.next";
+const NEXT: &str = "changes-2.next";
 
 /// Goes into every checksum.
-const FORM: &[u8] = b"farmgate cache changes 1";
+const FORM: &[u8] = b"farmgate cache changes 2";
 
-/// Bytes before a note: its length, and the checksum of both.
-const FRAME_BYTES: usize = 4 + 8;
+/// Bytes of a note's length and the checksum of that: a length that is wrong must not look like a
+/// note that was cut off.
+const LENGTH_BYTES: usize = 4 + 8;
+
+/// Bytes of the checksum of length and note, which follows them.
+const SUM_BYTES: usize = 8;
 
 /// Longest note.
 const NOTE_BYTES_MAX: usize = 64 * 1024;
@@ -51,6 +55,8 @@ pub(super) struct Restored {
     pub(super) notes: Vec<Vec<u8>>,
     /// Whether there may be more that cannot be read.
     pub(super) is_damaged: bool,
+    /// Whether there was no file.
+    pub(super) is_missing: bool,
 }
 
 impl Notes {
@@ -58,11 +64,12 @@ impl Notes {
     /// change was never answered.
     pub(super) fn open(folder: &Path) -> io::Result<(Self, Restored)> {
         let path = folder.join(NAME);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read?,
+        let (bytes, is_missing) = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), true),
+            read => (read?, false),
         };
         let (restored, whole) = parse(&bytes);
+        let restored = Restored { is_missing, ..restored };
         let file = open_file(&path)?;
         file.set_len(whole)?;
         let open = Open { file, bytes: whole, rewrite_at: REWRITE_BYTES.max(2 * whole) };
@@ -83,6 +90,15 @@ impl Notes {
         Ok(open.bytes >= open.rewrite_at)
     }
 
+    /// Lets every append fail.
+    #[cfg(test)]
+    pub(super) fn break_file(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(file) = File::open(self.folder.join(NAME)) {
+            open.file = file;
+        }
+    }
+
     /// Puts these notes in place of all. Either the old file is there or the new one is, whole.
     pub(super) fn rewrite(&self, notes: &mut dyn Iterator<Item = Vec<u8>>) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,8 +109,9 @@ impl Notes {
             all.extend(framed(&note).ok_or(io::ErrorKind::InvalidInput)?);
         }
         let next = self.folder.join(NEXT);
-        fs::write(&next, &all)?;
         let file = open_file(&next)?;
+        file.set_len(0)?;
+        (&file).write_all(&all)?;
         fs::rename(&next, self.folder.join(NAME))?;
         let bytes = all.len() as u64;
         *open = Open { file, bytes, rewrite_at: REWRITE_BYTES.max(2 * bytes) };
@@ -111,7 +128,7 @@ fn framed(note: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let length = u32::try_from(note.len()).ok()?.to_le_bytes();
-    Some([&length, &checksum(&length, note)[..], note].concat())
+    Some([&length, &checksum(&length, b"")[..], note, &checksum(&length, note)].concat())
 }
 
 fn checksum(length: &[u8; 4], note: &[u8]) -> [u8; 8] {
@@ -122,22 +139,24 @@ fn checksum(length: &[u8; 4], note: &[u8]) -> [u8; 8] {
 
 /// The notes in these bytes, and how many of the bytes they are.
 fn parse(bytes: &[u8]) -> (Restored, u64) {
-    let mut restored = Restored { notes: Vec::new(), is_damaged: false };
+    let mut restored = Restored { notes: Vec::new(), is_damaged: false, is_missing: false };
     let mut rest = bytes;
-    while let Some((frame, behind)) = rest.split_first_chunk::<FRAME_BYTES>() {
+    while let Some((frame, behind)) = rest.split_first_chunk::<LENGTH_BYTES>() {
         let Some((length, sum)) = frame.split_first_chunk::<4>() else { break };
-        let note_bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let Some(note) = behind.get(..note_bytes) else {
-            // Cut off where the process ended, unless no note is so long.
-            restored.is_damaged = note_bytes > NOTE_BYTES_MAX;
+        if checksum(length, b"") != *sum {
+            restored.is_damaged = true;
             break;
-        };
+        }
+        let note_bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        // Else it was cut off where the process ended.
+        let Some((note, behind)) = behind.split_at_checked(note_bytes) else { break };
+        let Some((sum, behind)) = behind.split_first_chunk::<SUM_BYTES>() else { break };
         if checksum(length, note) != *sum {
             restored.is_damaged = true;
             break;
         }
         restored.notes.push(note.to_vec());
-        rest = behind.get(note_bytes..).unwrap_or_default();
+        rest = behind;
     }
     (restored, (bytes.len() - rest.len()) as u64)
 }
@@ -158,16 +177,20 @@ mod tests {
     fn notes_are_read_in_their_order_and_a_piece_of_one_is_none() {
         let folder = Directory::new();
         let (notes, restored) = Notes::open(folder.path()).unwrap();
-        assert_eq!(restored, Restored { notes: Vec::new(), is_damaged: false });
+        let wanted = Restored { notes: Vec::new(), is_damaged: false, is_missing: true };
+        assert_eq!(restored, wanted);
         for note in [&b"one"[..], b"", b"three"] {
             assert!(!notes.append(note).unwrap());
         }
         let wanted = vec![b"one".to_vec(), Vec::new(), b"three".to_vec()];
         let path = folder.path().join(NAME);
         let whole = fs::read(&path).unwrap();
-        fs::write(&path, [&whole[..], &whole[..14]].concat()).unwrap();
-        assert_eq!(reopened(folder.path()), Restored { notes: wanted, is_damaged: false });
-        assert_eq!(fs::read(&path).unwrap(), whole);
+        for length in 1..23 {
+            fs::write(&path, [&whole[..], &whole[..length]].concat()).unwrap();
+            let (notes, is_damaged, is_missing) = (wanted.clone(), false, false);
+            assert_eq!(reopened(folder.path()), Restored { notes, is_damaged, is_missing });
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
     }
 
     #[test]
@@ -181,7 +204,7 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let (restored, _) = parse(&damaged);
-            assert!(restored.notes.len() < 2, "bit {bit}");
+            assert!(restored.notes.len() < 2 && restored.is_damaged, "bit {bit}");
         }
     }
 
@@ -193,6 +216,9 @@ mod tests {
         notes.rewrite(&mut [b"kept".to_vec()].into_iter()).unwrap();
         notes.append(b"new").unwrap();
         let wanted = vec![b"kept".to_vec(), b"new".to_vec()];
-        assert_eq!(reopened(folder.path()), Restored { notes: wanted, is_damaged: false });
+        assert_eq!(
+            reopened(folder.path()),
+            Restored { notes: wanted, is_damaged: false, is_missing: false }
+        );
     }
 }
