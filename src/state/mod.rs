@@ -117,7 +117,7 @@ impl State {
     ) -> Result<Arc<Self>, StateError> {
         let opened = Opened::open(sizes, now).await?;
         let state = Self::with(sizes, outliving, opened, now)?;
-        state.purges.begin().await;
+        state.purges.begin(Now::read).await;
         Ok(state)
     }
 
@@ -208,12 +208,14 @@ impl State {
         }
     }
 
-    /// Waits until the shared state answers, where there is one, and knows what was revoked.
+    /// Waits until the shared state answers, where there is one, and it is known what was revoked and
+    /// what the other gateways purged.
     pub async fn until_shared(&self) {
         if let Some(redis) = &self.redis {
             let mut up = redis.watch();
             let _up_or_ending = up.wait_for(|up| *up).await.is_ok();
             self.revocations.poll(Now::read()).await;
+            self.purges.until_caught_up().await;
         }
     }
 

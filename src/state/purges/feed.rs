@@ -133,11 +133,14 @@ impl Listener<'_> {
         last_of(&[id])
     }
 
-    /// Waits for what comes behind a place, and not for ever.
-    pub(super) async fn news(&mut self, after: Position) -> Result<News, RedisFault> {
+    /// What comes behind a place. One that waits does not for ever.
+    pub(super) async fn news(&mut self, after: Position, waits: bool) -> Result<News, RedisFault> {
         let (stream, after) = (&self.feed.stream, text(after));
         let mut pipeline = redis::pipe();
-        pipeline.cmd("XREAD").arg("COUNT").arg(PAGE).arg("BLOCK").arg(WAIT.as_millis().to_string());
+        pipeline.cmd("XREAD").arg("COUNT").arg(PAGE);
+        if waits {
+            pipeline.arg("BLOCK").arg(WAIT.as_millis().to_string());
+        }
         pipeline.arg("STREAMS").arg(stream).arg(&after);
         // Looked for behind the reading: if the place is still there, nothing after it was cut off.
         pipeline.cmd("XRANGE").arg(stream).arg(&after).arg(&after);

@@ -12,13 +12,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::feed::{Feed, Listener};
 use super::redis::{Redis, RedisFault};
 use crate::cache::key::TargetKey;
-use crate::cache::note::{Position, Purge, Scope};
-use crate::cache::object::Object;
+use crate::cache::note::{Grade, Position, Purge, Scope};
 use crate::cache::store::Store;
 use crate::clock::Now;
 use crate::metrics::PurgeMetrics;
@@ -35,7 +35,8 @@ const HEARD_WITHIN: Duration = Duration::from_millis(100);
 /// How often it asks for them.
 const HEARD_LOOK_EVERY: Duration = Duration::from_millis(3);
 
-/// How long a starting gateway waits for its place among the purges of the others.
+/// How long a starting gateway waits for its place among the purges of the others, and for what
+/// they purged while it was down.
 const BEGIN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The pause before another try to hear the others.
@@ -54,6 +55,8 @@ pub struct Purges {
     metrics: PurgeMetrics,
     feed: Option<Feed>,
     waiting: Mutex<VecDeque<Purge>>,
+    /// Whether all is known that the others said before this gateway began.
+    caught_up: watch::Sender<bool>,
 }
 
 /// Where a purge has arrived when the one who purges is told.
@@ -71,16 +74,47 @@ impl Purges {
     /// Purges of this store, told through `redis` where there is one.
     #[must_use]
     pub fn new(store: &'static Store, redis: Option<Arc<Redis>>, metrics: PurgeMetrics) -> Self {
-        Self { store, metrics, feed: redis.map(Feed::new), waiting: Mutex::default() }
+        let (feed, caught_up) = (redis.map(Feed::new), watch::Sender::new(false));
+        Self { store, metrics, feed, waiting: Mutex::default(), caught_up }
     }
 
     /// Takes a place among the purges of the others before the first answer is kept, if Redis is
     /// there at once; else [`keep`](Self::keep) does it, and purges what was kept until then.
-    pub async fn begin(&self) {
-        let Some(feed) = self.feed.as_ref().filter(|_| self.position().is_none()) else { return };
-        let place = async { feed.listen().await?.begin().await };
-        if let Ok(Ok(position)) = timeout(BEGIN_WITHIN, place).await {
-            self.store.invalidations().read_to(position);
+    ///
+    /// A gateway that had a place before a restart hears first what was said since. If it cannot, what
+    /// it kept counts as stale: it may be purged, and the upstream is asked before much of it is used.
+    pub async fn begin(&self, clock: fn() -> Now) {
+        let Some(feed) = &self.feed else { return };
+        let is_known = self.position().is_some();
+        let catching_up = async {
+            let mut listener = feed.listen().await?;
+            let Some(mut position) = self.position() else {
+                self.store.invalidations().read_to(listener.begin().await?);
+                return Ok(());
+            };
+            while let Some(next) = self.hear(&mut listener, position, false, clock).await? {
+                position = next;
+            }
+            Ok::<_, RedisFault>(())
+        };
+        match timeout(BEGIN_WITHIN, catching_up).await {
+            Ok(Ok(())) => drop(self.caught_up.send_replace(true)),
+            Ok(Err(_)) | Err(_) if is_known => {
+                tracing::warn!(
+                    "what other gateways purged meanwhile is not known yet; everything kept until \
+                     now counts as stale"
+                );
+                self.note(Purge { grade: Grade::Soft, scope: Scope::All }, "missed", clock());
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    /// Waits until what the others purged before this gateway began is known.
+    pub async fn until_caught_up(&self) {
+        if self.feed.is_some() {
+            let _caught_up_or_ending =
+                self.caught_up.subscribe().wait_for(|known| *known).await.is_ok();
         }
     }
 
@@ -152,10 +186,13 @@ impl Purges {
                 continue;
             }
             seen = epoch;
-            let mut kept: Vec<([u8; 16], Arc<Object>)> = Vec::new();
-            self.store.for_each(|key, object| kept.push((*key, object.clone())));
-            for some in kept.chunks(RECLAIM_AT_ONCE) {
-                for (key, _) in some.iter().filter(|(_, object)| self.store.is_invalid(object)) {
+            // The keys alone: who keeps the answers keeps their room.
+            let mut keys: Vec<[u8; 16]> = Vec::new();
+            self.store.for_each(|key, _| keys.push(*key));
+            // Variants of a key stand one behind the other.
+            keys.dedup();
+            for some in keys.chunks(RECLAIM_AT_ONCE) {
+                for key in some {
                     let reclaimed = self.store.reclaim(key);
                     self.metrics.reclaimed.inc_by(reclaimed as u64);
                 }
@@ -181,24 +218,40 @@ impl Purges {
             if !std::mem::replace(is_known, true) {
                 tracing::info!("the purges of other gateways are heard");
             }
-            let news = listener.news(position).await?;
-            if news.is_broken || news.unreadable > 0 {
-                tracing::warn!(
-                    unreadable = news.unreadable,
-                    "purges of other gateways were missed; everything kept until now is purged"
-                );
-                self.note(Purge::hard(Scope::All), "missed", clock());
+            let is_caught_up = *self.caught_up.borrow();
+            match self.hear(&mut listener, position, is_caught_up, clock).await? {
+                Some(next) => position = next,
+                None => drop(self.caught_up.send_replace(true)),
             }
-            for purge in news.purges {
-                self.note(purge, "other", clock());
-            }
-            position = match news.position {
-                Some(position) => position,
-                None if news.is_broken => self.begin_anew(&mut listener, clock).await?,
-                None => continue,
-            };
-            self.store.invalidations().read_to(position);
         }
+    }
+
+    /// Notes what the others said behind a place; answers the next one, unless nothing came.
+    async fn hear(
+        &self,
+        listener: &mut Listener<'_>,
+        after: Position,
+        waits: bool,
+        clock: fn() -> Now,
+    ) -> Result<Option<Position>, RedisFault> {
+        let news = listener.news(after, waits).await?;
+        if news.is_broken || news.unreadable > 0 {
+            tracing::warn!(
+                unreadable = news.unreadable,
+                "purges of other gateways were missed; everything kept until now is purged"
+            );
+            self.note(Purge::hard(Scope::All), "missed", clock());
+        }
+        for purge in news.purges {
+            self.note(purge, "other", clock());
+        }
+        let next = match news.position {
+            Some(position) => position,
+            None if news.is_broken => self.begin_anew(listener, clock).await?,
+            None => return Ok(None),
+        };
+        self.store.invalidations().read_to(next);
+        Ok(Some(next))
     }
 
     /// Takes a new place; what was said before is not known.

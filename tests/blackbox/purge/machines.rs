@@ -111,3 +111,47 @@ async fn gateway_that_may_have_missed_something_trusts_nothing_that_it_kept() {
         assert_eq!(got(gw, "/x").await, "2");
     }
 }
+
+/// A gateway over this Redis that keeps everything for an hour, on disk as well.
+async fn with_disk(origin: &Origin, server: &RedisServer) -> Gateway {
+    let policies = "policies: {kept: {fresh: 1h}}";
+    let cache = format!("cache: {{disk: {{dir: kept, size: 16MiB}}, {policies}}}");
+    let state = format!("state: {{redis: {{url: '{}', timeout: 5s}}}}", server.url());
+    let launcher = gateway()
+        .with(conf_with_token(&format!("{cache}\n{state}"), &[KEPT]))
+        .pool("service", origin.address())
+        .env("ADMIN_TOKEN", TOKEN);
+    let gw = launcher.start().await;
+    gw.wait_for_log(|line| line.contains("the purges of other gateways are heard")).await;
+    gw
+}
+
+#[tokio::test]
+async fn what_was_purged_while_a_gateway_was_down_is_known_when_it_serves() {
+    let (server, origin) = (RedisServer::start().await, Origin::start().await);
+    let [one, other] = [with_disk(&origin, &server).await, with_disk(&origin, &server).await];
+    numbered(&origin, "/x", &[]);
+    numbered(&origin, "/y", &[]);
+    for path in ["/x", "/y"] {
+        assert_eq!([got(&one, path).await, got(&other, path).await], ["1", "2"]);
+    }
+    let mut other = other;
+    wait_for_metric(&other, "farmgate_cache_disk_entries", &[], |kept| kept == 2.0).await;
+    other.kill().await;
+    purged(&one, json!({"url": "/x", "host": HOST})).await;
+    let other = other.restart().await;
+    assert_eq!([got(&other, "/x").await, got(&other, "/y").await], ["3", "2"]);
+}
+
+#[tokio::test]
+async fn what_a_gateway_kept_is_stale_while_it_cannot_hear_what_it_missed() {
+    let (mut server, origin) = (RedisServer::start().await, Origin::start().await);
+    let mut gw = with_disk(&origin, &server).await;
+    numbered(&origin, "/x", &[]);
+    assert_eq!([got(&gw, "/x").await, got(&gw, "/x").await], ["1", "1"]);
+    wait_for_metric(&gw, "farmgate_cache_disk_entries", &[], |kept| kept == 1.0).await;
+    server.kill().await;
+    gw.kill().await;
+    let gw = gw.restart().await;
+    assert_eq!(got(&gw, "/x").await, "2");
+}
