@@ -11,7 +11,8 @@ use super::object::Object;
 
 /// Keeps entries beyond memory. No call waits: what cannot be taken now is not kept.
 pub trait Backing: Debug + Send + Sync {
-    /// Takes an entry as it is now, oldest variant first, in place of what was under its key.
+    /// Takes an entry as it is now, oldest variant first, in place of what was under its key; with no
+    /// variant it is forgotten.
     fn keep(&self, key: &[u8; 16], objects: &[Arc<Object>]);
 
     /// Forgets an entry.
@@ -23,7 +24,8 @@ pub trait Backing: Debug + Send + Sync {
 pub trait NoteLog: Debug + Send + Sync {
     /// Writes a note down, before the change is answered.
     ///
-    /// Answers whether the log has grown so much that it should be [rewritten](Self::rewrite).
+    /// Answers whether the log should be [rewritten](Self::rewrite): because it has grown, or because
+    /// a note could not be written.
     fn append(&self, note: &[u8]) -> bool;
 
     /// Puts these notes in place of all that were written.

@@ -248,10 +248,17 @@ impl Store {
         drop(changing);
     }
 
-    /// Takes back what a backing kept, unless there is something newer.
-    pub fn take_back(&self, key: [u8; 16], objects: Vec<Arc<Object>>) {
+    /// Takes back what a backing kept, unless there is something newer: in memory, or in the backing,
+    /// which is asked while nobody changes the entry.
+    pub fn take_back(
+        &self,
+        key: [u8; 16],
+        objects: Vec<Arc<Object>>,
+        is_newest: impl FnOnce() -> bool,
+    ) {
         let changing = self.changing(&key);
         if !self.entries.contains_key(&key)
+            && is_newest()
             && let Some(variants) = Variants::fitting(objects, self.entry_bytes_max, &self.objects)
         {
             self.entries.insert(key, Arc::new(variants));
@@ -263,10 +270,10 @@ impl Store {
     pub fn purge_key(&self, key: &[u8; 16]) -> bool {
         let changing = self.changing(key);
         let removed = self.entries.remove(key);
-        drop(changing);
         if let Some(backing) = &self.backing {
             backing.forget(key);
         }
+        drop(changing);
         removed.is_some()
     }
 
@@ -354,13 +361,15 @@ impl Store {
             }
             entry => self.insert(key, Arc::new(variants), entry),
         };
-        drop(changing);
         // What was not asked for again says nothing new.
         if replaced.is_none_or(|replaced| replaced.asked_at != asked_at)
             && let Some(backing) = &self.backing
         {
+            objects.retain(|object| !self.is_invalid(object));
             backing.keep(&key, &objects);
         }
+        // Not before: the backing is told in the order in which memory changed.
+        drop(changing);
         is_stored
     }
 
@@ -578,10 +587,12 @@ mod tests {
     #[test]
     fn what_is_taken_back_replaces_nothing_newer() {
         let store = Store::new(1 << 20);
-        store.take_back(*key("/a").as_bytes(), vec![object("old", None)]);
+        store.take_back(*key("/a").as_bytes(), vec![object("older", None)], || false);
+        assert!(!store.has(key("/a").as_bytes()));
+        store.take_back(*key("/a").as_bytes(), vec![object("old", None)], || true);
         assert_eq!(store.select(&key("/a"), &HeaderMap::new()).unwrap().body, "old");
         store.put(&key("/a"), object("new", None));
-        store.take_back(*key("/a").as_bytes(), vec![object("old", None)]);
+        store.take_back(*key("/a").as_bytes(), vec![object("old", None)], || true);
         assert_eq!(store.select(&key("/a"), &HeaderMap::new()).unwrap().body, "new");
         assert_eq!(store.objects(), 1);
     }

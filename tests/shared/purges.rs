@@ -34,7 +34,7 @@ impl Machine {
         let store: &'static Store = Box::leak(Box::new(Store::new(1 << 30)));
         let metrics = Metrics::new().unwrap().purge;
         let purges = Arc::new(Purges::new(store, Some(redis.clone()), metrics));
-        purges.begin().await;
+        purges.begin(Now::read).await;
         let kept = purges.clone();
         tokio::spawn(async move { kept.keep(Now::read).await });
         Self { store, purges }

@@ -38,12 +38,20 @@ pub(super) struct Listed {
 /// A segment that goes, and the entries that are still there.
 pub(super) type Going = (Listed, Vec<([u8; 16], Place)>);
 
+/// Records of one key that are to come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Awaited {
+    count: u32,
+    /// Whether there was a newer one that will not come: the last of these is outdated, too.
+    is_outdated: bool,
+}
+
 /// All entries and segments; the last segment is the one that is written.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     places: HashMap<[u8; 16], Place>,
-    /// Keys whose newest record is not written yet, and how many are to come.
-    awaited: HashMap<[u8; 16], u32>,
+    /// Keys whose newest record is not written yet.
+    awaited: HashMap<[u8; 16], Awaited>,
     segments: VecDeque<Listed>,
     bytes: u64,
 }
@@ -81,18 +89,39 @@ impl Index {
 
     /// A newer record of this entry is to come: what is there is not read any more.
     pub(super) fn expect(&mut self, key: [u8; 16]) {
-        *self.awaited.entry(key).or_default() += 1;
+        let awaited = self.awaited.entry(key).or_default();
+        awaited.count += 1;
+        awaited.is_outdated = false;
+    }
+
+    /// The newest record of this entry will not come: what is there is outdated, and so is what is
+    /// to come.
+    pub(super) fn outdate(&mut self, key: &[u8; 16]) {
+        self.places.remove(key);
+        if let Some(awaited) = self.awaited.get_mut(key) {
+            awaited.is_outdated = true;
+        }
+    }
+
+    /// The entries of a segment that goes and are worth another record: those without a newer one
+    /// to come. Each is to be [settled](Self::settle).
+    pub(super) fn hold(&mut self, live: &mut Vec<([u8; 16], Place)>) {
+        live.retain(|(key, _)| !self.awaited.contains_key(key));
+        let held = Awaited { count: 1, is_outdated: false };
+        self.awaited.extend(live.iter().map(|(key, _)| (*key, held)));
     }
 
     /// A record that was to come was written, or will not be: then what is there is outdated.
     pub(super) fn settle(&mut self, key: &[u8; 16], is_written: bool) {
+        let mut is_outdated = !is_written;
         if let Some(awaited) = self.awaited.get_mut(key) {
-            *awaited -= 1;
-            if *awaited == 0 {
+            awaited.count -= 1;
+            if awaited.count == 0 {
+                is_outdated |= awaited.is_outdated;
                 self.awaited.remove(key);
             }
         }
-        if !is_written {
+        if is_outdated {
             self.places.remove(key);
         }
     }
@@ -123,12 +152,21 @@ impl Index {
         Some((listed.segment.clone(), *place))
     }
 
+    /// Whether the newest record of an entry is at this place.
+    pub(super) fn is_newest(&self, key: &[u8; 16], place: Place) -> bool {
+        !self.awaited.contains_key(key) && self.is_at(key, place)
+    }
+
     /// Forgets an entry, if it still is there.
     pub(super) fn forget_at(&mut self, key: &[u8; 16], place: Place) {
-        let is_there = |known: &Place| (known.segment, known.at) == (place.segment, place.at);
-        if self.places.get(key).is_some_and(is_there) {
+        if self.is_at(key, place) {
             self.places.remove(key);
         }
+    }
+
+    fn is_at(&self, key: &[u8; 16], place: Place) -> bool {
+        let is_there = |known: &Place| (known.segment, known.at) == (place.segment, place.at);
+        self.places.get(key).is_some_and(is_there)
     }
 
     /// Takes the oldest segment out, when a record of this size would break a bound; with it the
@@ -173,5 +211,67 @@ impl Index {
     /// Entries that are known.
     pub(super) fn entries(&self) -> usize {
         self.places.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::path::Path;
+
+    use harness::Directory;
+
+    use super::*;
+
+    const KEY: [u8; 16] = [7; 16];
+
+    fn index_in(folder: &Path) -> Index {
+        let mut index = Index::default();
+        index.begin(Segment::create(folder, 0).unwrap());
+        index
+    }
+
+    fn write(index: &mut Index, at: u32) {
+        index.take(at, &Head::of(KEY, 2), 1);
+    }
+
+    #[test]
+    fn older_record_that_is_still_to_come_is_outdated_by_one_that_never_comes() {
+        let folder = Directory::new();
+        let mut index = index_in(folder.path());
+        index.expect(KEY);
+        index.outdate(&KEY);
+        write(&mut index, 0);
+        index.settle(&KEY, true);
+        assert!(index.read(&KEY, 1).is_none());
+        for at in [1, 2] {
+            index.expect(KEY);
+            write(&mut index, at);
+        }
+        index.settle(&KEY, true);
+        assert!(index.read(&KEY, 1).is_none(), "the second is to come");
+        index.settle(&KEY, true);
+        assert_eq!(index.read(&KEY, 1).unwrap().1.at, 2);
+    }
+
+    #[test]
+    fn what_is_written_again_is_outdated_by_what_came_meanwhile() {
+        let folder = Directory::new();
+        let mut index = index_in(folder.path());
+        write(&mut index, 0);
+        let (_, mut live) = index.take_oldest(1, 0).unwrap();
+        index.hold(&mut live);
+        assert_eq!(live.len(), 1);
+        index.outdate(&KEY);
+        index.begin(Segment::create(folder.path(), 1).unwrap());
+        write(&mut index, 0);
+        index.settle(&KEY, true);
+        assert!(index.read(&KEY, 1).is_none());
+        write(&mut index, 1);
+        index.expect(KEY);
+        let (_, mut live) = index.take_oldest(1, 0).unwrap();
+        index.hold(&mut live);
+        assert!(live.is_empty(), "a newer one is to come");
     }
 }

@@ -18,13 +18,13 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Semaphore, watch};
 
 use crate::cache::backing::{Backing, NoteLog};
 use crate::cache::object::Object;
@@ -78,8 +78,9 @@ pub struct Disk {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
     notes: Notes,
-    reads: Mutex<HashMap<[u8; 16], Arc<OnceCell<()>>>>,
-    turns: Semaphore,
+    /// Readings under way; each ends when its sender goes.
+    reads: Mutex<HashMap<[u8; 16], watch::Receiver<()>>>,
+    turns: Arc<Semaphore>,
     bytes_max: u64,
     /// Held for as long as the tier is used; the system lets it go with the process.
     _lock: File,
@@ -90,6 +91,9 @@ pub struct Disk {
 struct Shared {
     index: Mutex<Index>,
     memory: OnceLock<&'static Store>,
+    /// Whether a change is in force that could not be noted: until all are noted anew, nothing is
+    /// written that it may cover.
+    is_lost: AtomicBool,
     counts: Counts,
 }
 
@@ -137,11 +141,12 @@ impl Disk {
         let lock = lock(folder)?;
         let (notes, restored) = Notes::open(folder).map_err(at)?;
         let mut segments = segments_in(folder).map_err(at)?;
-        if restored.is_damaged {
+        // The first start makes the file, before there is anything to read.
+        if restored.is_damaged || restored.is_missing && !segments.is_empty() {
             tracing::error!(
                 folder = %folder.display(),
-                "the notes of changes beside the cache on disk are damaged, so nobody knows what of \
-                 it is still right; all of it is deleted"
+                "the notes of changes beside the cache on disk are damaged or gone, so nobody knows \
+                 what of it is still right; all of it is deleted"
             );
             segments.drain(..).try_for_each(|segment| segment.delete()).map_err(at)?;
         }
@@ -173,7 +178,7 @@ impl Disk {
             jobs,
             notes,
             reads: Mutex::default(),
-            turns: Semaphore::new(READS_AT_ONCE_MAX),
+            turns: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)),
             bytes_max,
             _lock: lock,
         };
@@ -191,14 +196,8 @@ impl Disk {
         let Some((segment, place)) = self.shared.index().read(key, now.unix_ms()) else {
             return false;
         };
-        let Some(reading) = self.reading(key) else { return false };
-        let read = reading.get_or_init(|| self.read(*key, segment, place));
-        let in_time = tokio::time::timeout(READ_TIMEOUT, read).await.is_ok();
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if reads.get(key).is_some_and(|known| Arc::ptr_eq(known, &reading)) {
-            reads.remove(key);
-        }
-        in_time
+        let Some(mut reading) = self.reading(key, segment, place) else { return false };
+        tokio::time::timeout(READ_TIMEOUT, reading.changed()).await.is_ok()
     }
 
     /// What the tier holds, and what happened to it.
@@ -222,26 +221,43 @@ impl Disk {
         self.bytes_max
     }
 
-    fn reading(&self, key: &[u8; 16]) -> Option<Arc<OnceCell<()>>> {
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The reading of an entry that is under way, or a new one. It goes on when nobody waits any more,
+    /// and keeps its turn until the disk has answered: a slow one must not take every thread.
+    fn reading(
+        self: &Arc<Self>,
+        key: &[u8; 16],
+        segment: Segment,
+        place: Place,
+    ) -> Option<watch::Receiver<()>> {
+        let mut reads = self.reads();
         if let Some(reading) = reads.get(key) {
             return Some(reading.clone());
         }
         if reads.len() >= READS_WAITING_MAX {
             return None;
         }
-        let reading = Arc::new(OnceCell::new());
+        let (ended, reading) = watch::channel(());
         reads.insert(*key, reading.clone());
+        drop(reads);
+        let (disk, key) = (self.clone(), *key);
+        let _ends_by_itself = tokio::spawn(async move {
+            if let Ok(turn) = disk.turns.clone().acquire_owned().await {
+                let shared = disk.shared.clone();
+                let bringing = move || {
+                    shared.bring_back(&key, &segment, place);
+                    drop(turn);
+                };
+                // One that panicked brought nothing back.
+                let _brought = tokio::task::spawn_blocking(bringing).await;
+            }
+            disk.reads().remove(&key);
+            drop(ended);
+        });
         Some(reading)
     }
 
-    async fn read(&self, key: [u8; 16], segment: Segment, place: Place) {
-        let Ok(turn) = self.turns.acquire().await else { return };
-        let shared = self.shared.clone();
-        let reading = tokio::task::spawn_blocking(move || shared.bring_back(&key, &segment, place));
-        // One that panicked brought nothing back.
-        let _brought = reading.await;
-        drop(turn);
+    fn reads(&self) -> MutexGuard<'_, HashMap<[u8; 16], watch::Receiver<()>>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a job, unless the writer is behind; what it would have replaced is outdated.
@@ -250,7 +266,9 @@ impl Disk {
         self.shared.index().expect(*key);
         let is_sent = self.jobs.try_send(job).is_ok();
         if !is_sent {
-            self.shared.index().settle(key, false);
+            let mut index = self.shared.index();
+            index.outdate(key);
+            index.settle(key, false);
         }
         is_sent
     }
@@ -276,7 +294,7 @@ impl Backing for Disk {
         let queued = counts.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let job = Job::Keep(*key, objects.to_vec(), bytes);
         if queued > QUEUE_BYTES_MAX {
-            self.shared.index().settle(key, false);
+            self.shared.index().outdate(key);
         } else if self.send(key, job) {
             return;
         }
@@ -293,19 +311,25 @@ impl Backing for Disk {
 
 impl NoteLog for Disk {
     fn append(&self, note: &[u8]) -> bool {
+        if self.shared.is_lost() {
+            return true;
+        }
         self.notes.append(note).unwrap_or_else(|error| {
+            self.shared.is_lost.store(true, Ordering::Release);
             self.shared.counts.errors.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 %error,
                 "a change cannot be noted beside the cache on disk; all of it is deleted"
             );
             self.drop_all();
-            false
+            true
         })
     }
 
     fn rewrite(&self, notes: &mut dyn Iterator<Item = Vec<u8>>) -> io::Result<()> {
-        self.notes.rewrite(notes)
+        self.notes.rewrite(notes)?;
+        self.shared.is_lost.store(false, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -314,8 +338,8 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_in_memory(&self, key: &[u8; 16]) -> bool {
-        self.memory.get().is_some_and(|memory| memory.has(key))
+    fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
     }
 
     /// Takes what a segment holds that was written before this start.
@@ -349,7 +373,9 @@ impl Shared {
         };
         let objects = entry.and_then(|(_, entry)| record::decode(&Bytes::from(entry)));
         match (objects, self.memory.get()) {
-            (Some(objects), Some(memory)) => memory.take_back(*key, objects),
+            (Some(objects), Some(memory)) => {
+                memory.take_back(*key, objects, || self.index().is_newest(key, place));
+            }
             _ => {
                 self.counts.damaged.fetch_add(1, Ordering::Relaxed);
                 self.index().forget_at(key, place);

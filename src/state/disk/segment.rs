@@ -56,6 +56,12 @@ pub(super) struct Scanned {
 }
 
 impl Head {
+    /// That of an entry that nobody reads.
+    #[cfg(test)]
+    pub(super) fn of(key: [u8; 16], usable_until_ms: u64) -> Self {
+        Self { key, usable_until_ms, length: 0, sum: [0; 16] }
+    }
+
     fn encoded(&self, salt: u64) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
         let fields: [&[u8]; 5] = [

@@ -242,7 +242,7 @@ async fn damaged_notes_cost_all_that_is_on_disk() {
     tiers.put("/a", b"x");
     tiers.change("/b");
     let folder = tiers.crash(&folder);
-    let path = folder.path().join("changes-1");
+    let path = folder.path().join("changes-2");
     let mut notes = fs::read(&path).unwrap();
     notes[20] ^= 1;
     fs::write(&path, notes).unwrap();
@@ -306,4 +306,52 @@ fn files_of_another_form_are_deleted() {
     let other = folder.write("answers-0-000000000001-00", "x");
     let _tiers = Tiers::open(&folder, MIB, MIB);
     assert!(!other.exists());
+}
+
+#[tokio::test]
+async fn missing_notes_cost_all_that_is_on_disk() {
+    let folder = Directory::new();
+    let tiers = Tiers::open(&folder, MIB, 4 * MIB);
+    tiers.put("/a", b"x");
+    let folder = tiers.crash(&folder);
+    fs::remove_file(folder.path().join("changes-2")).unwrap();
+    let tiers = Tiers::open(&folder, MIB, 4 * MIB);
+    assert_eq!(tiers.get("/a").await, None);
+    assert_eq!(segment_files(&folder).len(), 0);
+}
+
+#[tokio::test]
+async fn change_that_cannot_be_noted_keeps_the_disk_empty_until_all_are_noted_anew() {
+    let folder = Directory::new();
+    let tiers = Tiers::open(&folder, MIB, 4 * MIB);
+    tiers.put("/a", b"x");
+    tiers.settle();
+    tiers.disk.notes.break_file();
+    // Nor can they be written anew.
+    let next = folder.path().join("changes-2.next");
+    fs::create_dir(&next).unwrap();
+    tiers.change("/a");
+    tiers.put("/b", b"x");
+    tiers.settle();
+    assert_eq!((tiers.disk.figures().entries, segment_files(&folder).len()), (0, 0));
+    fs::remove_dir(&next).unwrap();
+    tiers.change("/c");
+    tiers.put("/b", b"newer");
+    let folder = tiers.crash(&folder);
+    let (_, notes) = Disk::open(folder.path(), 4 * MIB, Now::read()).unwrap();
+    assert_eq!(notes.len(), 2, "of both changes");
+    let folder = copy_of(&folder);
+    let tiers = Tiers::open(&folder, MIB, 4 * MIB);
+    assert_eq!(tiers.get("/b").await.unwrap(), &b"newer"[..]);
+}
+
+#[tokio::test]
+async fn variant_that_no_longer_holds_is_not_written_again() {
+    let folder = Directory::new();
+    let tiers = Tiers::open(&folder, MIB, 4 * MIB);
+    let before = Now::read().wall;
+    tiers.change("/a");
+    tiers.memory.put(&key("/a"), object("/a", b"x", before));
+    tiers.settle();
+    assert_eq!(tiers.disk.figures().entries, 0);
 }

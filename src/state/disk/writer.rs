@@ -75,6 +75,9 @@ impl Writer {
 
     /// Does what is asked for, and answers whether it could.
     fn work(&mut self, job: Job, now: Now) -> io::Result<bool> {
+        if self.shared.is_lost() && matches!(job, Job::Keep(..)) {
+            return Ok(false);
+        }
         let (key, usable_until_ms, entry) = match job {
             Job::Keep(key, objects, _) if usable_until_ms(&objects) > now.unix_ms() => {
                 let Some(entry) = record::encode(&objects) else { return Ok(false) };
@@ -106,8 +109,15 @@ impl Writer {
         self.append(key, usable_until_ms, entry, now)
     }
 
+    fn is_in_memory(&self, key: &[u8; 16]) -> bool {
+        self.shared.memory.get().is_some_and(|memory| memory.has(key))
+    }
+
     fn take_oldest(&self, more_bytes: u64) -> Option<Going> {
-        self.shared.index().take_oldest(more_bytes, self.bytes_max)
+        let mut index = self.shared.index();
+        let (oldest, mut live) = index.take_oldest(more_bytes, self.bytes_max)?;
+        index.hold(&mut live);
+        Some((oldest, live))
     }
 
     /// Deletes a segment, and writes again what of it is hot.
@@ -121,7 +131,7 @@ impl Writer {
         let mut hot = Vec::new();
         let mut gone = 0;
         for (key, place) in live {
-            let is_hot = place.was_read || self.shared.is_in_memory(&key);
+            let is_hot = place.was_read || self.is_in_memory(&key);
             let entry = match is_hot && place.usable_until_ms > now.unix_ms() && room > 0 {
                 // What cannot be read is not hot enough.
                 true => oldest.segment.entry(place.at, &key).ok().flatten(),
@@ -132,7 +142,10 @@ impl Writer {
                     room -= head.record_bytes();
                     hot.push((key, place.usable_until_ms, entry));
                 }
-                _ => gone += 1,
+                _ => {
+                    gone += 1;
+                    self.shared.index().settle(&key, false);
+                }
             }
         }
         self.shared.counts.evictions.fetch_add(gone, Ordering::Relaxed);
@@ -140,12 +153,15 @@ impl Writer {
             // It was the one that is written.
             self.is_open = false;
         }
-        oldest.segment.delete()?;
+        let mut done = oldest.segment.delete();
         for (key, usable_until_ms, entry) in hot {
-            // What is newer is behind it in the queue.
-            self.append(key, usable_until_ms, &entry, now)?;
+            // What is newer is behind it in the queue, or the index knows that it will not come.
+            if done.is_ok() {
+                done = self.append(key, usable_until_ms, &entry, now);
+            }
+            self.shared.index().settle(&key, done.is_ok());
         }
-        Ok(())
+        done
     }
 
     fn append(
@@ -170,8 +186,8 @@ impl Writer {
 
     /// The segment that a record goes to, and where it ends now.
     fn segment_for(&mut self, record_bytes: u64) -> io::Result<(Segment, u64)> {
-        let mut index = self.shared.index();
-        if let Some((segment, bytes)) = index.last()
+        let last = self.shared.index().last();
+        if let Some((segment, bytes)) = last
             && self.is_open
             && bytes + record_bytes <= self.segment_bytes
         {
@@ -181,6 +197,13 @@ impl Writer {
         // A file that is left from a try that failed must not stand in the way for ever.
         self.next += 1;
         let segment = Segment::create(&self.folder, number)?;
+        let mut index = self.shared.index();
+        // Said before the index is emptied: no segment begins behind that.
+        if self.shared.is_lost() {
+            drop(index);
+            segment.delete()?;
+            return Err(io::Error::other("a change could not be noted"));
+        }
         index.begin(segment.clone());
         self.is_open = true;
         Ok((segment, 0))
