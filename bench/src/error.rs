@@ -14,7 +14,7 @@ pub(crate) enum BenchError {
         remedy: String,
     },
     /// There is no such row.
-    #[error("there is no row {name:?}; `bench --list` names them")]
+    #[error("there is no row {name:?}; `--list` names them")]
     NoRow {
         /// What was asked for.
         name: String,

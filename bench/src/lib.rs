@@ -4,9 +4,12 @@
 //! tokens beside the same flow without a memory of keys, [`store`] which answers the cache keeps; see
 //! `README.md`.
 
+mod client;
 mod cpu;
 mod error;
+mod figures;
 mod interrupt;
+mod latency;
 mod load;
 mod machine;
 mod measure;
@@ -15,6 +18,7 @@ mod origin;
 mod peer;
 mod pinning;
 mod probe;
+mod program;
 mod report;
 mod row;
 mod server;
@@ -22,6 +26,7 @@ pub mod side_by_side;
 mod stats;
 pub mod store;
 pub mod tokens;
+mod wire;
 
 use std::io::Write as _;
 

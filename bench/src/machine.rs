@@ -59,6 +59,19 @@ impl Circumstances {
         }
     }
 
+    /// As a list for people.
+    pub(crate) fn lines(&self) -> String {
+        let Self { date, command, revision, cores, cpu, kernel, load_average, pinning, .. } = self;
+        let (versions, gateway_profile) = (self.versions.join(", "), &self.gateway_profile);
+        format!(
+            "* {date}, `{command}`, revision {revision}\n\
+             * {cores} cores, {cpu}, {kernel}; load average before: {load_average}\n\
+             * {pinning}\n\
+             * {versions}\n\
+             * The gateway's build profile is `{gateway_profile}`.\n"
+        )
+    }
+
     /// With what the peers and wrk call themselves.
     pub(crate) fn with_peers(mut self, kinds: &[Kind]) -> Self {
         if kinds.contains(&Kind::Nginx) {

@@ -1,14 +1,8 @@
 //! What can be asked of the benchmark on its command line?
 
-use std::path::PathBuf;
-
 use clap::Parser;
 
-/// Most rounds, so that a slip of the finger does not run for days.
-const ROUNDS_MAX: u64 = 100;
-
-/// Most seconds of one run.
-const SECONDS_MAX: u64 = 60;
+use crate::program::{Common, ROUNDS_MAX, SECONDS_MAX};
 
 /// Measures farmgate side by side with nginx and Caddy, and writes down the ratios.
 #[derive(Clone, Debug, Parser)]
@@ -20,24 +14,15 @@ pub(crate) struct Options {
     /// Seconds that one server is loaded in one round.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
     pub(crate) seconds: u64,
-    /// Measure these rows only (may be repeated); nothing is written then.
-    #[arg(long, value_name = "ROW")]
-    pub(crate) only: Vec<String>,
-    /// List the rows and end.
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// The gateway's program; by default the one beside this program.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) gateway: Option<PathBuf>,
-    /// Where latest.md and latest.json go.
-    #[arg(long, value_name = "DIR", default_value = "bench/results")]
-    pub(crate) results: PathBuf,
+    /// Which rows, and where.
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 impl Options {
     /// The command as another person would type it: without the places of this machine.
     pub(crate) fn command(&self) -> String {
-        let only: String = self.only.iter().map(|row| format!(" --only {row}")).collect();
+        let only = self.common.command();
         format!("bench --rounds {} --seconds {}{only}", self.rounds, self.seconds)
     }
 }

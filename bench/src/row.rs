@@ -5,6 +5,7 @@
 
 use crate::origin::Payload;
 use crate::peer::{Kind, Peer};
+use crate::program::Named;
 
 /// One kind of request and who answers it.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,16 @@ pub(crate) struct Row {
     pub(crate) peers: &'static [Peer],
     /// Where the servers do not do the same work.
     pub(crate) note: &'static str,
+}
+
+impl Named for Row {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
 }
 
 /// What the client shows.

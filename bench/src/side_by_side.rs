@@ -17,28 +17,22 @@ use crate::peer::{Kind, Peer};
 use crate::report::{Measured, Report};
 use crate::row::{ROWS, Row};
 use crate::server::{Place, Server};
-use crate::{interrupt, pinning, say};
+use crate::{interrupt, pinning, program, say};
 
 /// Measures what the command line asks for, and writes it down.
 #[must_use]
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("bench: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    program::end("bench", run(&options))
 }
 
 fn run(options: &Options) -> Result<(), BenchError> {
-    let rows = choose(options)?;
-    if options.list {
-        rows.iter().for_each(|row| say(&format!("{:10} {}", row.name, row.title)));
+    let rows = options.common.choose(&ROWS)?;
+    if options.common.list {
+        program::list(&rows);
         return Ok(());
     }
-    let gateway = gateway_program(options.gateway.as_deref())?;
+    let gateway = gateway_program(options.common.gateway.as_deref())?;
     if !is_there("wrk") {
         return Err(missing("wrk"));
     }
@@ -47,7 +41,7 @@ fn run(options: &Options) -> Result<(), BenchError> {
     interrupt::listen()?;
     let origin = Origin::start()?;
     let pinning = pinning::pin_own();
-    let (command, is_named) = (options.command(), options.gateway.is_some());
+    let (command, is_named) = (options.command(), options.common.gateway.is_some());
     let circumstances = Circumstances::now(command, &gateway, is_named, pinning).with_peers(&kinds);
     let servers = start(&rows, &kinds, &origin, &gateway)?;
     let scripts = Directory::new();
@@ -58,22 +52,11 @@ fn run(options: &Options) -> Result<(), BenchError> {
     }
     drop(servers);
     say(&format!("\n{}", report.table()));
-    if options.only.is_empty() {
-        report.write(&options.results)?;
-        say(&format!("written to {}", options.results.display()));
+    if options.common.only.is_empty() {
+        report.write(&options.common.results)?;
+        say(&format!("written to {}", options.common.results.display()));
     }
     Ok(())
-}
-
-fn choose(options: &Options) -> Result<Vec<&'static Row>, BenchError> {
-    if options.only.is_empty() {
-        return Ok(ROWS.iter().collect());
-    }
-    let find = |name: &String| {
-        let row = ROWS.iter().find(|row| row.name == name);
-        row.ok_or_else(|| BenchError::NoRow { name: name.clone() })
-    };
-    options.only.iter().map(find).collect()
 }
 
 /// The servers that can be measured here, and why others cannot. Without nginx there is nothing to

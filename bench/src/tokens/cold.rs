@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use tokio::time::sleep_until;
 
-use super::client::{Client, now};
 use super::contender::Contender;
 use super::farm::Key;
-use super::figures::Run;
 use super::job::{Ordinary, check_token};
-use super::latency::Latencies;
 use super::stream::{Pace, Stream};
+use crate::client::{Client, now};
+use crate::figures::Run;
+use crate::latency::Latencies;
 
 /// Clients that come at once.
 pub(crate) const CLIENTS: usize = 64;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::client::get;
 use super::farm::{Farm, JWT_SECRET, PEPPER, clients_json};
 use super::forgetful::{DATABASE_URL, HASHES_PATH};
 use super::job::ORDINARY_PATH;
+use crate::client::get;
 use crate::cpu;
 use crate::error::{BenchError, Trying};
 use crate::origin::Origin;

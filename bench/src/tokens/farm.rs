@@ -13,7 +13,7 @@ use harness::{HmacClient, MariaDb, nonce, unix_now};
 use pbkdf2::pbkdf2_hmac_array;
 use pbkdf2::sha2::Sha256;
 
-use super::client::head;
+use crate::client::head;
 
 /// Rounds of each hash, as in the operator's tables.
 pub(crate) const ITERATIONS: u32 = 1_000_000;

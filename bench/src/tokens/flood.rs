@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 
-use super::client::{Client, now};
 use super::cold::{QUIET, ordinary};
 use super::contender::Contender;
 use super::farm::Key;
-use super::figures::Run;
 use super::job::check_token;
+use crate::client::{Client, now};
+use crate::figures::Run;
 
 /// Requests with a wrong key.
 const WRONG: u32 = 200;

@@ -22,10 +22,10 @@ use tokio::sync::Semaphore;
 use super::farm::{AUDIENCE, ISSUER, JWT_SECRET, TOKEN_PATH, ends, hash, signer};
 use super::job::ORDINARY_PATH;
 use super::options::ForgetfulOptions;
-use super::wire::{Message, Wire};
 use crate::error::{BenchError, Trying};
 use crate::origin::Payload;
 use crate::say;
+use crate::wire::{Message, Wire};
 
 /// The variable with the address of the database.
 pub(crate) const DATABASE_URL: &str = "BENCH_DATABASE_URL";

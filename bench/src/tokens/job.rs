@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
-use super::client::{Answer, head};
 use super::farm::{AUDIENCE, ISSUER, JWT_SECRET, Key, USER};
+use crate::client::{Answer, head};
 use crate::origin::Payload;
 
 /// The path of an ordinary request. The gateway has its answer in its cache.

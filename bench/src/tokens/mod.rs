@@ -4,21 +4,17 @@
 //! ratios within a round.
 
 mod busy;
-mod client;
 mod cold;
 mod contender;
 mod farm;
-mod figures;
 mod flood;
 mod forgetful;
 mod job;
-mod latency;
 mod options;
 mod report;
 mod row;
 mod stream;
 mod warm;
-mod wire;
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -29,14 +25,14 @@ use tokio::runtime::Runtime;
 use self::busy::Busy;
 use self::contender::{Contender, Which};
 use self::farm::{Farm, Key};
-use self::figures::{Figures, Run};
 use self::options::{Options, Part};
 use self::report::{Measured, Report};
 use self::row::{ROWS, Row, Scene};
 use crate::error::{BenchError, Trying};
+use crate::figures::{Figures, Run};
 use crate::machine::{Circumstances, gateway_program, said};
 use crate::origin::Origin;
-use crate::{interrupt, report as results, say};
+use crate::{interrupt, program, report as results, say};
 
 /// Where packages put MariaDB's server; the path of a plain user leaves that folder out.
 const DATABASE: &str = "/usr/sbin/mariadbd";
@@ -52,50 +48,33 @@ pub fn main() -> ExitCode {
     if let Some(Part::Forgetful(options)) = &options.part {
         return forgetful::main(options);
     }
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("tokens: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    program::end("tokens", run(&options))
 }
 
 fn run(options: &Options) -> Result<(), BenchError> {
-    let rows = choose(options)?;
-    if options.list {
-        rows.iter().for_each(|row| say(&format!("{:10} {}", row.name, row.title)));
+    let rows = options.common.choose(&ROWS)?;
+    if options.common.list {
+        program::list(&rows);
         return Ok(());
     }
-    let gateway = gateway_program(options.gateway.as_deref())?;
+    let gateway = gateway_program(options.common.gateway.as_deref())?;
     if !std::path::Path::new(DATABASE).exists() {
         let remedy = "install it with `apt-get install mariadb-server`".to_owned();
         return Err(BenchError::Missing { program: "mariadbd".to_owned(), remedy });
     }
     interrupt::listen()?;
-    let (command, is_named) = (options.command(), options.gateway.is_some());
+    let (command, is_named) = (options.command(), options.common.gateway.is_some());
     let mut circumstances = Circumstances::now(command, &gateway, is_named, PINNING.to_owned());
     circumstances.versions.push(said(Command::new(DATABASE).arg("--version")));
     let runtime = Runtime::new().trying(|| "start a runtime".into())?;
     let measured = runtime.block_on(measure_all(&rows, options, &gateway))?;
     let report = Report { circumstances, rows: measured };
     say(&report.tables());
-    if options.only.is_empty() {
-        results::write(&options.results, "tokens", &report.markdown(), &report)?;
-        say(&format!("written to {}", options.results.display()));
+    if options.common.only.is_empty() {
+        results::write(&options.common.results, "tokens", &report.markdown(), &report)?;
+        say(&format!("written to {}", options.common.results.display()));
     }
     Ok(())
-}
-
-fn choose(options: &Options) -> Result<Vec<&'static Row>, BenchError> {
-    if options.only.is_empty() {
-        return Ok(ROWS.iter().collect());
-    }
-    let find = |name: &String| {
-        let row = ROWS.iter().find(|row| row.name == name);
-        row.ok_or_else(|| BenchError::NoRow { name: name.clone() })
-    };
-    options.only.iter().map(find).collect()
 }
 
 async fn measure_all(

@@ -1,15 +1,10 @@
 //! What can be asked of the benchmark of tokens on its command line?
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Most rounds, so that a slip of the finger does not run for days.
-const ROUNDS_MAX: u64 = 100;
-
-/// Most seconds of one steady run.
-const SECONDS_MAX: u64 = 60;
+use crate::program::{Common, ROUNDS_MAX, SECONDS_MAX};
 
 /// Measures what a token costs, cold and warm, with the gateway and without its memory of keys.
 #[derive(Clone, Debug, Parser)]
@@ -21,18 +16,9 @@ pub(crate) struct Options {
     /// Seconds of one steady run in one round.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
     pub(crate) seconds: u64,
-    /// Measure these rows only (may be repeated); nothing is written then.
-    #[arg(long, value_name = "ROW")]
-    pub(crate) only: Vec<String>,
-    /// List the rows and end.
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// The gateway's program; by default the one beside this program.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) gateway: Option<PathBuf>,
-    /// Where tokens.md and tokens.json go.
-    #[arg(long, value_name = "DIR", default_value = "bench/results")]
-    pub(crate) results: PathBuf,
+    /// Which rows, and where.
+    #[command(flatten)]
+    pub(crate) common: Common,
     /// Another part of the program; left out, it measures.
     #[command(subcommand)]
     pub(crate) part: Option<Part>,
@@ -60,7 +46,7 @@ pub(crate) struct ForgetfulOptions {
 impl Options {
     /// The command as another person would type it: without the places of this machine.
     pub(crate) fn command(&self) -> String {
-        let only: String = self.only.iter().map(|row| format!(" --only {row}")).collect();
+        let only = self.common.command();
         format!("tokens --rounds {} --seconds {}{only}", self.rounds, self.seconds)
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::figures::Figures;
 use super::row::{PROMISE, ROWS, Scene};
+use crate::figures::{Column, Figures, column};
 use crate::machine::Circumstances;
 
 /// All that was measured.
@@ -28,31 +28,6 @@ pub(crate) struct Measured {
     pub(crate) note: &'static str,
     /// Its servers; the gateway is first.
     pub(crate) servers: Vec<Figures>,
-}
-
-/// A figure that a table shows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
-    /// Its name in a run.
-    pub(crate) name: &'static str,
-    heading: &'static str,
-    digits: usize,
-    has_ratio: bool,
-}
-
-const fn column(name: &'static str, heading: &'static str, digits: usize) -> Column {
-    Column { name, heading, digits, has_ratio: false }
-}
-
-impl Column {
-    const fn with_ratio(self) -> Self {
-        Self { has_ratio: true, ..self }
-    }
-
-    /// A value with what it is.
-    pub(crate) fn told(&self, value: f64) -> String {
-        format!("{} {value:.*}", self.heading, self.digits)
-    }
 }
 
 /// The columns of cold keys.
@@ -106,7 +81,7 @@ impl Report {
             let _infallible = writeln!(text, "* `{row}`: {note}");
         }
         text.push_str("\n## Circumstances\n\n");
-        text.push_str(&self.circumstances());
+        text.push_str(&self.circumstances.lines());
         text
     }
 
@@ -153,19 +128,6 @@ impl Report {
             figures.join(", ")
         ))
     }
-
-    fn circumstances(&self) -> String {
-        let Circumstances { date, command, revision, cores, cpu, kernel, .. } = &self.circumstances;
-        let Circumstances { load_average, pinning, gateway_profile, .. } = &self.circumstances;
-        let versions = self.circumstances.versions.join(", ");
-        format!(
-            "* {date}, `{command}`, revision {revision}\n\
-             * {cores} cores, {cpu}, {kernel}; load average before: {load_average}\n\
-             * {pinning}\n\
-             * {versions}\n\
-             * The gateway's build profile is `{gateway_profile}`.\n"
-        )
-    }
 }
 
 fn head(scene: Scene) -> String {
@@ -200,8 +162,8 @@ fn cells(scene: Scene, figures: &Figures) -> String {
 mod tests {
     #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use super::super::figures::Run;
     use super::*;
+    use crate::figures::Run;
 
     #[test]
     fn promise_is_told_as_it_was_kept() {

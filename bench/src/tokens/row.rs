@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::contender::Which;
-use super::figures::Run;
-use super::report::{COLD, Column, FLOOD, WARM};
+use super::report::{COLD, FLOOD, WARM};
 use super::stream::Pace;
+use crate::figures::{Column, Run};
+use crate::program::Named;
 
 /// One situation, and who is put into it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,16 @@ pub(crate) struct Row {
     pub(crate) servers: &'static [Which],
     /// What has to be known to read its figures.
     pub(crate) note: &'static str,
+}
+
+impl Named for Row {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
 }
 
 /// What happens.

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::client::{Client, now};
 use super::job::Job;
-use super::latency::Latencies;
+use crate::client::{Client, now};
+use crate::latency::Latencies;
 
 /// How often is asked, and over how many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::{Client, now};
 use super::contender::Contender;
 use super::farm::Key;
-use super::figures::Run;
 use super::job::{Mint, check_token};
 use super::stream::{Pace, Stream};
+use crate::client::{Client, now};
+use crate::figures::Run;
 
 /// Asks for tokens at this pace for so long.
 ///

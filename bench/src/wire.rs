@@ -1,6 +1,6 @@
-//! How does one HTTP/1.1 message come in? For the clients and for the server without a memory.
+//! How does one HTTP/1.1 message come in? For the clients and for the servers of this crate.
 //!
-//! The few forms that these two send each other and that the gateway answers in.
+//! The few forms that these send each other and that the gateway and nginx answer in.
 
 use std::io;
 
@@ -19,7 +19,8 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Message {
     /// Its first line.
     pub(crate) start: String,
-    fields: Vec<(String, String)>,
+    /// Its fields.
+    pub(crate) fields: Fields,
     /// Its body.
     pub(crate) body: Bytes,
 }
@@ -27,7 +28,18 @@ pub(crate) struct Message {
 impl Message {
     /// The first field of this name.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        let mut fields = self.fields.iter();
+        self.fields.get(name)
+    }
+}
+
+/// The fields of a head, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// The first of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut fields = self.0.iter();
         fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
@@ -73,7 +85,7 @@ impl Wire {
         let start = lines.next().unwrap_or_default().to_owned();
         let fields = lines.filter_map(|line| line.split_once(':'));
         let fields = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
-        let mut message = Message { start, fields: fields.collect(), body: Bytes::new() };
+        let mut message = Message { start, fields: Fields(fields.collect()), body: Bytes::new() };
         if message.field("transfer-encoding").is_some() {
             return Err(invalid("a body in chunks"));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::latency::Latencies;
+use crate::latency::Latencies;
 use crate::stats::Spread;
 
 /// The figures of one server in one round, by name; units are in the names.
@@ -31,6 +31,36 @@ impl Run {
     /// A figure; zero when the run has none of this name.
     pub(crate) fn get(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or_default()
+    }
+}
+
+/// A figure that a table shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    /// Its name in a run.
+    pub(crate) name: &'static str,
+    /// What stands above it.
+    pub(crate) heading: &'static str,
+    /// Digits behind the point.
+    pub(crate) digits: usize,
+    /// Whether the gateway's is divided by the others'.
+    pub(crate) has_ratio: bool,
+}
+
+/// A column without a ratio.
+pub(crate) const fn column(name: &'static str, heading: &'static str, digits: usize) -> Column {
+    Column { name, heading, digits, has_ratio: false }
+}
+
+impl Column {
+    /// With a ratio.
+    pub(crate) const fn with_ratio(self) -> Self {
+        Self { has_ratio: true, ..self }
+    }
+
+    /// A value with what it is.
+    pub(crate) fn told(&self, value: f64) -> String {
+        format!("{} {value:.*}", self.heading, self.digits)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::wire::Wire;
+use crate::wire::{Fields, Wire};
 
 /// How long one answer may take: without a memory, many hashes of a busy machine wait for each
 /// other.
@@ -22,8 +22,16 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Its body.
     pub(crate) body: Bytes,
+    fields: Fields,
     /// When its last byte was read.
     pub(crate) at: Instant,
+}
+
+impl Answer {
+    /// The first field of this name.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)
+    }
 }
 
 /// One kept connection.
@@ -55,7 +63,7 @@ impl Client {
         let message = answered?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = message.start.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Answer { status, body: message.body, at: now() })
+        Ok(Answer { status, body: message.body, fields: message.fields, at: now() })
     }
 }
 
