@@ -54,6 +54,12 @@ pub(crate) enum BenchError {
     /// The figures of a process cannot be read.
     #[error("cannot read {}: it is not of the form that Linux writes", .0.display())]
     Proc(PathBuf),
+    /// The gateway did not do what it promises.
+    #[error("not kept: {broken}")]
+    NotKept {
+        /// What, by row.
+        broken: String,
+    },
     /// A person or a supervisor asked for the end.
     #[error("interrupted; nothing was written")]
     Interrupted,

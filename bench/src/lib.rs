@@ -1,8 +1,8 @@
 //! What do the benchmarks have in common, and where does each begin?
 //!
 //! [`side_by_side`] measures farmgate beside nginx and Caddy, [`tokens`] measures the issue of
-//! tokens beside the same flow without a memory of keys, [`store`] which answers the cache keeps; see
-//! `README.md`.
+//! tokens beside the same flow without a memory of keys, [`store`] which answers the cache keeps,
+//! [`warmth`] what keeps them fresh and what that asks of their services; see `README.md`.
 
 mod client;
 mod cpu;
@@ -26,6 +26,7 @@ pub mod side_by_side;
 mod stats;
 pub mod store;
 pub mod tokens;
+pub mod warmth;
 mod wire;
 
 use std::io::Write as _;

@@ -72,6 +72,21 @@ impl Circumstances {
         )
     }
 
+    /// Whether the machine had other work just before, in words.
+    pub(crate) fn idle(&self) -> &'static str {
+        let before: f64 = self
+            .load_average
+            .split(' ')
+            .next()
+            .and_then(|load| load.parse().ok())
+            .unwrap_or(f64::NAN);
+        if before < IDLE_LOAD_MAX {
+            "The machine was idle before."
+        } else {
+            "The machine was not idle: other work shared its cores, and waits are longer for it."
+        }
+    }
+
     /// With what the peers and wrk call themselves.
     pub(crate) fn with_peers(mut self, kinds: &[Kind]) -> Self {
         if kinds.contains(&Kind::Nginx) {
@@ -112,6 +127,9 @@ fn revision() -> String {
         said(Command::new("git").args(["status", "--porcelain", "--", "src", "Cargo.lock"]));
     if changes == UNKNOWN { commit } else { format!("{commit}+") }
 }
+
+/// Load of the last minute below which a machine counts as idle.
+const IDLE_LOAD_MAX: f64 = 0.5;
 
 /// What a program says that says nothing.
 const UNKNOWN: &str = "unknown";
