@@ -208,14 +208,33 @@ impl Store {
     ///
     /// Answers whether they are kept: together with what is there they may be too large.
     pub fn add_codings(&self, key: &Key, of: &Object, codings: &Arc<[Coded]>) -> bool {
+        let coded = |object: &Object| object.coded(codings.clone()).compact(Some(object));
+        self.amend(key, |object| object.has_body_of(of), coded)
+    }
+
+    /// Leaves an object alone until then, where that very object is kept still: what came meanwhile
+    /// stays. The backing need not know.
+    pub fn leave_alone(&self, key: &Key, of: &Object, refresh_after: SystemTime) {
+        let is_it = |object: &Object| object.has_body_of(of) && object.asked_at == of.asked_at;
+        // Gone meanwhile is as good.
+        let _is_there = self.amend(key, is_it, |object| object.left_alone(refresh_after));
+    }
+
+    /// Puts an amended object in place of one that is kept; answers whether it is kept then.
+    fn amend(
+        &self,
+        key: &Key,
+        is_meant: impl Fn(&Object) -> bool,
+        amended: impl FnOnce(&Object) -> Object,
+    ) -> bool {
         let key = *key.as_bytes();
         let changing = self.changing(&key);
         let Some(before) = self.entries.peek(&key) else { return false };
         let mut objects = before.objects().to_vec();
-        let Some(object) = objects.iter_mut().find(|object| object.has_body_of(of)) else {
+        let Some(object) = objects.iter_mut().find(|object| is_meant(object)) else {
             return false;
         };
-        *object = Arc::new(object.coded(codings.clone()).compact(Some(object)));
+        *object = Arc::new(amended(object));
         let count = objects.len();
         let after = Variants::fitting(objects, self.entry_bytes_max, &self.objects)
             .filter(|after| after.objects().len() == count);
@@ -224,28 +243,6 @@ impl Store {
         });
         drop(changing);
         is_kept
-    }
-
-    /// Leaves an object alone until then, where that very object is kept still: what came meanwhile
-    /// stays. The backing need not know.
-    pub fn leave_alone(&self, key: &Key, object: &Object, refresh_after: SystemTime) {
-        let key = *key.as_bytes();
-        let changing = self.changing(&key);
-        if let Some(before) = self.entries.peek(&key) {
-            let mut objects = before.objects().to_vec();
-            if let Some(kept) = objects
-                .iter_mut()
-                .find(|kept| kept.has_body_of(object) && kept.asked_at == object.asked_at)
-            {
-                *kept = Arc::new(kept.left_alone(refresh_after));
-                if let Some(after) = Variants::fitting(objects, self.entry_bytes_max, &self.objects)
-                {
-                    // Gone meanwhile is as good.
-                    let _was_there = self.entries.replace(key, Arc::new(after), true).is_ok();
-                }
-            }
-        }
-        drop(changing);
     }
 
     /// Takes back what a backing kept, unless there is something newer: in memory, or in the backing,
