@@ -136,6 +136,23 @@ fn every_series_of_the_gateway_is_on_the_dashboard() {
 }
 
 #[test]
+fn no_panel_lies_on_another() {
+    let board = dashboard();
+    let panels = board["panels"].as_array().unwrap();
+    let place = |panel: &Value| {
+        ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_i64().expect("a number"))
+    };
+    for (index, one) in panels.iter().enumerate() {
+        for other in panels.iter().skip(index + 1) {
+            let ([x, y, w, h], [x2, y2, w2, h2]) = (place(one), place(other));
+            let overlap = x < x2 + w2 && x2 < x + w && y < y2 + h2 && y2 < y + h;
+            assert!(!overlap, "{} lies on {}", one["title"], other["title"]);
+            assert_ne!(one["id"], other["id"], "{} and {}", one["title"], other["title"]);
+        }
+    }
+}
+
+#[test]
 fn every_quoted_phrase_of_an_alert_can_be_found() {
     let board = dashboard();
     let titles: Vec<&str> = board["panels"]
