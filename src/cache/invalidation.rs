@@ -569,7 +569,7 @@ mod tests {
             path().prop_map(|path| Scope::Target(TargetKey::new("h", &path))),
             path().prop_map(|path| Scope::Exact(TargetKey::exact("h", &path, "q=1"))),
             prop_oneof![Just("one"), Just("three")].prop_map(|tag| Scope::Tag(TargetKey::tag(tag))),
-            (host, "/?[ab]{0,2}").prop_map(|(host, path)| Scope::Prefix { host, path }),
+            (host, "/[ab]{0,2}").prop_map(|(host, path)| Scope::Prefix { host, path }),
             Just(Scope::Route(TargetKey::route("r"))),
             Just(Scope::All),
         ]
