@@ -2,7 +2,7 @@
 //!
 //! A sharded map in memory with a budget in bytes. `quick_cache` decides what goes when it is full
 //! (S3-FIFO with the keys of what was evicted lately), so that a scan does not push out what is asked
-//! for often; the [`doorkeeper`](super::doorkeeper) keeps large answers from pushing out many small
+//! for often; the doorkeeper keeps large answers from pushing out many small
 //! ones. What is stored is made compact, so that the budget says what the process uses. A
 //! [`Backing`] is told of everything that is taken.
 
