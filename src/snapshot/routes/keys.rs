@@ -158,23 +158,28 @@ mod tests {
         }))
     }
 
+    /// The key of a request under a policy.
+    fn key(policy: &Policy, sample: &Sample) -> Option<Key> {
+        let target = sample.target()?;
+        let target = policy.query.canonical(&target).unwrap_or(target);
+        Some(Key::new(&KeyParts {
+            route: "r",
+            pool: "p",
+            form: None,
+            scheme: if sample.is_tls { "https" } else { "http" },
+            host: &sample.host,
+            path: target.path(),
+            query: target.query().unwrap_or_default(),
+            principal: (!policy.shared).then_some(&sample.identity),
+        }))
+    }
+
     /// A key that forgets what `forget` takes out of the request.
     fn forgetful(policy: &Policy, forget: impl Fn(&mut Sample)) -> Option<String> {
         first_fault(policy, |sample| {
             let mut sample = sample.clone();
             forget(&mut sample);
-            let target = sample.target()?;
-            let target = policy.query.canonical(&target).unwrap_or(target);
-            Some(Key::new(&KeyParts {
-                route: "r",
-                pool: "p",
-                form: None,
-                scheme: if sample.is_tls { "https" } else { "http" },
-                host: &sample.host,
-                path: target.path(),
-                query: target.query().unwrap_or_default(),
-                principal: (!policy.shared).then_some(&sample.identity),
-            }))
+            key(policy, &sample)
         })
     }
 
@@ -203,20 +208,7 @@ mod tests {
         let mut policy = wide();
         policy.shared = true;
         let unsorted = Policy { query: Arc::default(), ..policy.clone() };
-        let fault = first_fault(&policy, |sample| {
-            let target = sample.target()?;
-            let target = unsorted.query.canonical(&target).unwrap_or(target);
-            Some(Key::new(&KeyParts {
-                route: "r",
-                pool: "p",
-                form: None,
-                scheme: if sample.is_tls { "https" } else { "http" },
-                host: &sample.host,
-                path: target.path(),
-                query: target.query().unwrap_or_default(),
-                principal: None,
-            }))
-        });
+        let fault = first_fault(&policy, |sample| key(&unsorted, sample));
         assert!(fault.unwrap().contains("would not share"));
     }
 }
