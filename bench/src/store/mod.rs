@@ -21,7 +21,7 @@ use self::report::{Report, Row};
 use self::trace::{KINDS, Kind, Trace};
 use crate::error::BenchError;
 use crate::machine::Circumstances;
-use crate::{report as results, say};
+use crate::{program, report as results, say};
 
 /// The store's budget: the gateway's default.
 const BUDGET_BYTES: usize = 64 << 20;
@@ -65,13 +65,7 @@ pub fn main() -> ExitCode {
         Some(Part::Resident) => resident::run(options.answers, BUDGET_BYTES),
         None => run(&options),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("store: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    program::end("store", done)
 }
 
 fn run(options: &Options) -> Result<(), BenchError> {
