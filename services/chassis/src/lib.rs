@@ -11,11 +11,13 @@
 //! | [`service`] | Which routes and guards does every service have? |
 //! | [`serve`] | How does a service start, run and stop? |
 //! | [`client`] | How does a service call others? |
+//! | [`database`] | How does a service hold a database without waiting long for it? |
 //!
 //! The allocator is the binary's choice, and nothing here knows about weather or vegetation.
 
 pub mod client;
 pub mod clock;
+pub mod database;
 pub mod envelope;
 pub mod log;
 pub mod metrics;
