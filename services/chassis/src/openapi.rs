@@ -17,6 +17,13 @@ use utoipa::openapi::{
 /// Where the document is served.
 pub const PATH: &str = "/openapi.json";
 
+/// Where it is served as well, beneath the service's own routes, so that what stands in front can
+/// lead there by the path.
+#[must_use]
+pub fn path_of(service: &str) -> String {
+    format!("/api/v1/{service}{PATH}")
+}
+
 /// Name of the schema of failures.
 const FAILURE: &str = "Failure";
 

@@ -87,7 +87,8 @@ pub fn router(service: Service, settings: &ServeSettings) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz).with_state(service.readiness))
         .route("/metrics", get(metrics).with_state(service.metrics.clone()))
-        .route(openapi::PATH, get(move || described(document.clone())));
+        .route(openapi::PATH, get(described).with_state(document.clone()))
+        .route(&openapi::path_of(service.name), get(described).with_state(document));
     // The last layer is the outermost: an answer of any guard is logged and counted.
     routes
         .merge(probes)
@@ -130,7 +131,7 @@ async fn metrics(State(metrics): State<Metrics>) -> Response {
     }
 }
 
-async fn described(document: Option<Bytes>) -> Response {
+async fn described(State(document): State<Option<Bytes>>) -> Response {
     document.map_or_else(
         || Failure::internal().into_response(),
         |text| ([(CONTENT_TYPE, "application/json")], text).into_response(),

@@ -169,6 +169,8 @@ async fn document_describes_routes_and_fits_what_they_answer() {
     assert!(document.operations().contains("GET /documented"));
     let reply = Request::to(address, "GET", "/documented").send().await.expect_status(200);
     document.check("GET /documented", &reply);
+    let beneath = Request::to(address, "GET", "/api/v1/test/openapi.json").send().await;
+    assert_eq!(beneath.json()["openapi"], "3.1.0");
 }
 
 #[tokio::test]
