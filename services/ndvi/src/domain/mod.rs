@@ -7,8 +7,10 @@
 
 pub mod band;
 pub mod cloud;
+pub mod field;
 pub mod footprint;
 pub mod grid;
+pub mod job;
 pub mod observation;
 pub mod offset;
 pub mod outline;

@@ -17,7 +17,6 @@ mod statistics_request;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -25,6 +24,7 @@ use axum::routing::{get, post};
 use chassis::envelope::{self, Failure};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::scenes::compute::Compute;
 use crate::scenes::survey::Surveyor;
@@ -58,9 +58,9 @@ pub struct Ndvi {
 }
 
 /// The routes of the service.
-pub fn routes(ndvi: Ndvi) -> Router {
+pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
     let with_geometry = || DefaultBodyLimit::max(GEOMETRY_BODY_BYTES_MAX);
-    Router::new()
+    OpenApiRouter::new()
         .route("/", get(root))
         .route("/api/v1", get(endpoints))
         .route("/api/v1/", get(endpoints))
