@@ -6,6 +6,7 @@
 //! | [`settings`] | What did the operator ask for in the environment? |
 //! | [`log`] | Where do log lines go? |
 //! | [`envelope`] | What does an answer look like? |
+//! | [`file`] | How is a picture sent, and when is it not sent again? |
 //! | [`request_id`] | Which request is this? |
 //! | [`metrics`] | What is counted about every request? |
 //! | [`openapi`] | What can be asked of a service, in the words that programs read? |
@@ -20,6 +21,7 @@ pub mod client;
 pub mod clock;
 pub mod database;
 pub mod envelope;
+pub mod file;
 pub mod log;
 pub mod metrics;
 pub mod openapi;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::http::header::{AGE, CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use chassis::envelope::{self, Failure, FieldErrors, MESSAGE_INTERNAL};
+use chassis::file::{self, File};
 use serde::Serialize;
 
 use crate::answers::{NoAnswer, Origin};
@@ -47,14 +48,30 @@ pub(super) fn reported<V: Serialize>(
     attribution: &'static str,
 ) -> Response {
     let mut response = envelope::ok(view);
-    let headers = response.headers_mut();
+    tell(response.headers_mut(), freshness, attribution);
+    response
+}
+
+/// The same for a picture, or 304 for a client that has it.
+pub(super) fn drawn(
+    svg: String,
+    freshness: Freshness,
+    attribution: &'static str,
+    asked: &HeaderMap,
+) -> Response {
+    let file = File::new(svg, "image/svg+xml", freshness.cache_control());
+    let mut response = file::answer(file, asked);
+    tell(response.headers_mut(), freshness, attribution);
+    response
+}
+
+fn tell(headers: &mut HeaderMap, freshness: Freshness, attribution: &'static str) {
     headers.insert(AGE, HeaderValue::from(freshness.age.as_secs()));
     headers.insert(X_CACHE, HeaderValue::from_static(freshness.origin.as_str()));
     headers.insert(X_UPSTREAM_ATTRIBUTION, HeaderValue::from_static(attribution));
     if let Ok(value) = HeaderValue::try_from(freshness.cache_control()) {
         headers.insert(CACHE_CONTROL, value);
     }
-    response
 }
 
 /// The status and body for a question that nobody could answer.

@@ -1,8 +1,10 @@
 //! What did the client ask, and what does it get to see?
 
 pub mod answer;
+mod plot;
 pub mod query;
 mod view;
+mod week;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub fn routes(weather: Weather) -> OpenApiRouter {
         .routes(routes!(hourly))
         .routes(routes!(daily))
         .routes(routes!(weekly))
+        .routes(routes!(week::week))
         .with_state(weather)
 }
 

@@ -13,3 +13,4 @@ mod freshness;
 mod lifecycle;
 mod openapi;
 mod provider;
+mod week;
