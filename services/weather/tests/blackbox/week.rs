@@ -90,7 +90,7 @@ async fn picture_is_sent_once_and_then_named_by_its_tag() {
     let reply = conditional(&weather, &known).send().await.expect_status(304);
     let reply = reply.expect_body("").expect_header("x-cache", "hit").expect_header("etag", &known);
     assert_eq!(reply.header("content-type"), None);
-    conditional(&weather, "\"other\"").send().await.expect_status(200).expect_body(&first.text());
+    conditional(&weather, "\"other\"").send().await.expect_status(200).expect_body(first.text());
     let later = weather.get(&format!("{WEEK}&start={}", berlin_day(1))).await;
     assert_ne!(tag(&later), known);
     let head = weather.request("HEAD", WEEK).send().await.expect_status(200);
