@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use apikey::form::KeyHint;
 use sha2::{Digest as _, Sha256};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::{ConnectOptions as _, FromRow, MySql, QueryBuilder};
 use tokio::time::timeout;
 
 use super::shared::RememberedKey;
-use crate::auth::{KeyHint, KeyRecord, scopes};
+use crate::auth::{KeyRecord, scopes};
 use crate::clock::Now;
 
 /// The most rows of one prefix and one ending that are looked at.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::fair::Flow;
-use super::flight::{Boarding, Flights, Lead};
+use apikey::flight::{Boarding, Flights, Lead};
+use apikey::form::KeyHint;
+use apikey::hash::{Pepper, SlowHash, peppered_digest};
+use apikey::pool::{Flow, HashPool};
+
 use super::guard::{FailureGuard, FailureToken, charge};
-use super::hashing::HashPool;
 use super::memory::{Doubt, Known, Memory};
 use super::mysql::{Directory, DirectoryError, KeyRow, REST, ROWS_MAX};
 use super::shared::SharedKeyMemory;
-use crate::auth::{KeyError, KeyHint, Principal, SharedSecret, SlowHash, peppered_digest};
+use crate::auth::{KeyError, Principal};
 use crate::clock::Now;
 
 /// How often a caller whose leader was lost tries again.
@@ -27,7 +29,7 @@ pub(super) struct SlowKeys {
     pub(super) memory: Memory,
     pub(super) flights: Arc<Flights<Known>>,
     pub(super) shared: Arc<dyn SharedKeyMemory>,
-    pub(super) pepper: SharedSecret,
+    pub(super) pepper: Pepper,
     /// How long a key that holds is relied on.
     pub(super) kept: Duration,
     /// Whether a row with an unusable hash was told of.
