@@ -25,20 +25,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use apikey::directory::DirectoryError;
+use apikey::directory::{Directory, DirectoryOptions};
 use apikey::flight::Flights;
 use apikey::form::KeyHint;
 use apikey::hash::Pepper;
 pub use apikey::pool::{Flow, HashPool, QueueFull};
 
 pub use self::guard::{FailureGuard, FailureToken, Unguarded};
-pub use self::mysql::DirectoryError;
 pub use self::shared::{NoSharedMemory, RememberedKey, SharedKeyMemory};
 pub use self::store::{KeyRequest, KeyStore, StoredKey};
 pub use self::store_error::{KEYS_MAX, SECRETS_PER_KEY_MAX, StoreError};
 
 use self::guard::charge;
 use self::memory::{Memory, MemorySizes};
-use self::mysql::{Directory, DirectoryOptions};
 use self::slow::SlowKeys;
 use self::watch::WatchedStore;
 use crate::auth::{ApiKeyTable, KeyDigest, KeyError, Principal, check_form};
