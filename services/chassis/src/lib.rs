@@ -8,12 +8,14 @@
 //! | [`envelope`] | What does an answer look like? |
 //! | [`request_id`] | Which request is this? |
 //! | [`metrics`] | What is counted about every request? |
+//! | [`auth`] | Who is calling, and may this caller do that? |
 //! | [`service`] | Which routes and guards does every service have? |
 //! | [`serve`] | How does a service start, run and stop? |
 //! | [`client`] | How does a service call others? |
 //!
 //! The allocator is the binary's choice, and nothing here knows about weather or vegetation.
 
+pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod envelope;

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use chassis::auth::Auth;
 use chassis::envelope::{self, Failure, FieldErrors};
 use chassis::metrics::Metrics;
 use chassis::serve::ServeSettings;
@@ -48,8 +49,8 @@ async fn start(readiness: Readiness) -> SocketAddr {
     ]);
     let serve = ServeSettings::read(&mut settings, 1);
     settings.finish(&[]).unwrap();
-    let service =
-        Service { name: "test", routes: routes(), metrics: Metrics::new().unwrap(), readiness };
+    let (metrics, auth) = (Metrics::new().unwrap(), Auth::everybody());
+    let service = Service { name: "test", routes: routes(), metrics, readiness, auth };
     let listener = tokio::net::TcpListener::bind(serve.listen).await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = router(service, &serve);
