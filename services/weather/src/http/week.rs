@@ -24,7 +24,8 @@ const LAST_DAY_AFTER: i64 = 6;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used")]
 struct WeekParams {
-    /// First of the seven days; today at the place unless given.
+    /// First of the seven days. Unless given: today at the place, or the last week of a provider
+    /// that knows no coming days.
     start: Option<Date>,
 }
 
@@ -43,7 +44,8 @@ pub(super) async fn week(
 ) -> Response {
     let now = Now::read();
     let provider = weather.answers.provider();
-    let pairs = with_range(pairs, &weather.rules, timestamp(now));
+    let last_day = |today| *provider.days_available(today).end();
+    let pairs = with_range(pairs, &weather.rules, timestamp(now), last_day);
     let (ask, start, end) = match query::daily(&pairs, &weather.rules, provider, timestamp(now)) {
         Ok(asked) => asked,
         Err(faults) => return Failure::fields(faults).into_response(),
@@ -74,20 +76,28 @@ pub(super) async fn week(
 }
 
 /// The question for the days of a week: with its end, and with its start if that is not given.
-/// What is wrong with it is told as for any range of days.
-fn with_range(mut pairs: Pairs, rules: &QueryRules, now: Timestamp) -> Pairs {
+/// `last_day` is the last one that the provider can answer for, seen from today. What is wrong
+/// with the question is told as for any range of days.
+fn with_range(
+    mut pairs: Pairs,
+    rules: &QueryRules,
+    now: Timestamp,
+    last_day: impl FnOnce(Date) -> Date,
+) -> Pairs {
     let last =
         |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.trim());
     let given = last("start");
     let zone = last("tz").and_then(Zone::named);
     let today = zone.as_ref().unwrap_or(&rules.default_zone).day_of(now);
-    let start = given.and_then(|text| text.parse::<Date>().ok()).unwrap_or(today);
+    let newest = last_day(today).checked_sub(LAST_DAY_AFTER.days()).unwrap_or(today);
+    let default = today.min(newest);
+    let start = given.and_then(|text| text.parse::<Date>().ok()).unwrap_or(default);
     let end = start.checked_add(LAST_DAY_AFTER.days()).unwrap_or(start);
     let has_start = given.is_some();
     pairs.retain(|(key, _)| key != "end");
     pairs.push(("end".to_owned(), end.to_string()));
     if !has_start {
-        pairs.push(("start".to_owned(), today.to_string()));
+        pairs.push(("start".to_owned(), default.to_string()));
     }
     pairs
 }
@@ -100,6 +110,11 @@ mod tests {
 
     #[track_caller]
     fn check(query: &[(&str, &str)], start: Option<&str>, end: &str) {
+        check_until(16, query, start, end);
+    }
+
+    #[track_caller]
+    fn check_until(days_ahead: i64, query: &[(&str, &str)], start: Option<&str>, end: &str) {
         let rules = QueryRules {
             default_zone: Zone::named("Africa/Nairobi").unwrap(),
             default_provider: ProviderName::OpenMeteo,
@@ -109,7 +124,8 @@ mod tests {
             query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         // It is 00:30 on the 24th in Nairobi, and still the 23rd in London.
         let now = "2026-11-23T21:30:00Z".parse().unwrap();
-        let ranged = with_range(pairs, &rules, now);
+        let ranged =
+            with_range(pairs, &rules, now, |today| today.checked_add(days_ahead.days()).unwrap());
         let last = |name: &str| {
             ranged.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
         };
@@ -121,6 +137,12 @@ mod tests {
         check(&[], Some("2026-11-24"), "2026-11-30");
         check(&[("tz", "Europe/London")], Some("2026-11-23"), "2026-11-29");
         check(&[("start", "2026-11-01")], Some("2026-11-01"), "2026-11-07");
+    }
+
+    #[test]
+    fn week_of_a_provider_without_a_forecast_ends_with_its_last_day() {
+        check_until(0, &[], Some("2026-11-18"), "2026-11-24");
+        check_until(0, &[("start", "2026-11-24")], Some("2026-11-24"), "2026-11-30");
     }
 
     #[test]
