@@ -8,8 +8,11 @@
 )]
 
 mod bench;
+mod budget;
 mod contract;
 mod freshness;
+mod hosts;
 mod lifecycle;
 mod openapi;
+mod power;
 mod provider;
