@@ -36,7 +36,7 @@ pub(super) struct PlaceParams {
     lon: f64,
     /// IANA time zone in whose calendar days are counted.
     tz: Option<String>,
-    /// `open_meteo` or `nasa_power`.
+    /// `open_meteo` or `nasa_power`. When it is named, no other one answers.
     provider: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct PlaceParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct HoursParams {
-    /// Hours from the running one on.
+    /// Hours from the running one on; of `nasa_power` the newest known ones.
     #[param(minimum = 1, maximum = 168, default = 48)]
     hours: Option<u32>,
 }

@@ -37,6 +37,7 @@ impl CurrentView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct HourlyView {
     hours: Vec<HourView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_standard: Option<&'static str>,
 }
@@ -74,6 +75,7 @@ impl HourlyView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct DailyView {
     forecasts: Vec<DayView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_standard: Option<&'static str>,
 }
@@ -130,6 +132,7 @@ fn day_views(ask: &Ask, days: &[Day], expected_until: Date) -> Vec<DayView> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct WeeklyView {
     reports: Vec<WeekView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_standard: Option<&'static str>,
 }
