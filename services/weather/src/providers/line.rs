@@ -118,6 +118,12 @@ impl Line {
         }
     }
 
+    /// The heaviest call that the budget would ever allow.
+    #[must_use]
+    pub fn largest(&self, caller: Caller) -> f64 {
+        self.budget.largest(caller)
+    }
+
     fn spend(&self, call: &Call<'_>) -> Result<(), ProviderError> {
         self.allowed(self.budget.take(call.weight, call.caller, Now::read()), call.caller)?;
         self.metrics.spent(self.provider, call.weight);
