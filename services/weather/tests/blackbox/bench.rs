@@ -11,7 +11,8 @@ pub(crate) struct Weather {
     address: SocketAddr,
 }
 
-/// The service, not started, with nothing of this process's environment.
+/// The service, not started, with nothing of this process's environment. All providers are at one
+/// address.
 pub(crate) fn program(directory: &Directory, provider: &str) -> Program {
     let database = directory.path().join("weather.db");
     Program::at(env!("CARGO_BIN_EXE_weather"))
@@ -20,6 +21,9 @@ pub(crate) fn program(directory: &Directory, provider: &str) -> Program {
         .env("PORT", "0")
         .env("WEATHER_DATABASE_URL", format!("sqlite://{}", database.display()))
         .env("OPEN_METEO_BASE_URL", provider)
+        .env("OPEN_METEO_ARCHIVE_BASE_URL", provider)
+        .env("OPEN_METEO_HISTORICAL_BASE_URL", provider)
+        .env("NASA_POWER_BASE_URL", provider)
 }
 
 impl Weather {
