@@ -227,3 +227,153 @@ fn noon(cell: Cell, day: Date) -> Result<Timestamp, ProviderError> {
     noon.and_then(|noon| noon.checked_sub(hours_east.hours()))
         .map_err(|error| ProviderError::invalid(format!("the day {day} is wrong: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed test panics"
+    )]
+    use super::*;
+    use crate::domain::ask::ProviderName;
+    use crate::domain::place::Zone;
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    const RECORDED: &str =
+        include_str!("../../../tests/data/nasa_power_daily_frankfurt_202401.json");
+
+    fn ask(question: Question) -> Ask {
+        Ask {
+            provider: ProviderName::NasaPower,
+            question,
+            cell: Cell::of(50.11, 8.68),
+            zone: Zone::named("Europe/Berlin").unwrap(),
+        }
+    }
+
+    fn week() -> Question {
+        Question::Daily { start: date(2024, 1, 1), end: date(2024, 1, 7) }
+    }
+
+    /// The recording with one change that is not recorded.
+    fn edited(edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+        let mut file: Value = serde_json::from_str(RECORDED).unwrap();
+        edit(&mut file["body"]);
+        file["body"].to_string().into_bytes()
+    }
+
+    /// Hours of 7 January in the form of the recording; no hours are recorded.
+    fn hours(temperatures: &[f64]) -> Vec<u8> {
+        edited(|body| {
+            let column = |values: &[f64]| -> serde_json::Map<String, Value> {
+                let key = |number| format!("20240107{number:02}");
+                values.iter().enumerate().map(|(n, value)| (key(n), json!(value))).collect()
+            };
+            let rain: Vec<_> = temperatures.iter().map(|_| -999.0).collect();
+            body["properties"]["parameter"] =
+                json!({"T2M": column(temperatures), "PRECTOTCORR": column(&rain)});
+            body["parameters"]["PRECTOTCORR"]["units"] = json!("mm/hour");
+            body["header"]["time_standard"] = json!("UTC");
+        })
+    }
+
+    #[track_caller]
+    fn check_invalid(question: Question, body: &[u8], expected: &str) {
+        match read(&ask(question), body) {
+            Err(ProviderError::InvalidResponse { why }) if why.contains(expected) => {}
+            other => panic!("expected {expected:?}, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn w6_fill_value_of_the_header_is_a_gap() {
+        let body = edited(|body| {
+            body["header"]["fill_value"] = json!(-99);
+            body["properties"]["parameter"]["PRECTOTCORR"]["20240102"] = json!(-99.0);
+            body["properties"]["parameter"]["PRECTOTCORR"]["20240103"] = json!(-999.0);
+        });
+        let Ok(Report::Daily(days)) = read(&ask(week()), &body) else { panic!("no days") };
+        assert_eq!(days[1].precipitation_mm, None);
+        assert_eq!(days[2].precipitation_mm, Some(-999.0), "this header fills with -99");
+        let names: Vec<_> = days[1].missing_fields().collect();
+        assert_eq!(names, ["t_min_c", "t_max_c", "precipitation_mm", "wind_speed_max_mps"]);
+        let body = edited(|body| {
+            body["header"].as_object_mut().unwrap().remove("fill_value");
+            body["properties"]["fill_value"] = json!(-999.0);
+        });
+        check_invalid(week(), &body, "fill_value");
+    }
+
+    #[test]
+    fn w1_units_of_the_answer_decide() {
+        let wind = |unit: &str| {
+            edited(|body| {
+                let column = body["properties"]["parameter"]["T2M"].clone();
+                body["properties"]["parameter"]["WS10M_MAX"] = column;
+                body["parameters"]["WS10M_MAX"] = json!({"units": unit});
+            })
+        };
+        let Ok(Report::Daily(days)) = read(&ask(week()), &wind("km/h")) else { panic!("no days") };
+        assert_eq!(days[0].wind_speed_max_mps, Some(1.577_778));
+        check_invalid(week(), &wind("kts"), "`WS10M_MAX` has the unknown unit Some(\"kts\")");
+        let body = edited(|body| body["parameters"] = json!({}));
+        check_invalid(week(), &body, "`PRECTOTCORR` has the unknown unit None");
+    }
+
+    #[test]
+    fn w11_empty_and_uneven_answers_are_refused() {
+        let body = edited(|body| body["properties"]["parameter"] = json!({}));
+        check_invalid(week(), &body, "no values");
+        let body = edited(|body| {
+            body["properties"]["parameter"]["T2M"].as_object_mut().unwrap().remove("20240104");
+        });
+        check_invalid(week(), &body, "differ in their times");
+        check_invalid(week(), b"{\"header\": {}}", "not the JSON expected");
+        let short = Question::Daily { start: date(2024, 1, 2), end: date(2024, 1, 7) };
+        check_invalid(short, &edited(|_| {}), "2024-01-01 was not asked for");
+    }
+
+    #[test]
+    fn newest_known_hour_is_the_observation() {
+        let body = hours(&[1.0, 2.0, 3.5, -999.0, -999.0]);
+        let Ok(Report::Current(newest)) = read(&ask(Question::Current), &body) else {
+            panic!("no observation");
+        };
+        assert_eq!(newest.observed_at.to_string(), "2024-01-07T02:00:00Z");
+        assert_eq!((newest.temperature_c, newest.wind_speed_mps), (Some(3.5), None));
+        check_invalid(Question::Current, &hours(&[-999.0; 3]), "no value of the last days");
+    }
+
+    #[test]
+    fn newest_known_day_is_observed_at_its_solar_noon() {
+        for (lon, expected) in [
+            (8.68, "2024-01-07T11:00:00Z"),
+            (-45.76, "2024-01-07T15:00:00Z"),
+            (179.9, "2024-01-07T00:00:00Z"),
+        ] {
+            let asked = Ask { cell: Cell::of(50.0, lon), ..ask(Question::Current) };
+            let Ok(Report::Current(newest)) = read(&asked, &edited(|_| {})) else {
+                panic!("no observation");
+            };
+            assert_eq!(newest.observed_at.to_string(), expected, "{lon}");
+            assert_eq!(newest.temperature_c, Some(0.45));
+        }
+    }
+
+    #[test]
+    fn hours_end_with_the_newest_known_one() {
+        let body = hours(&[1.0, -999.0, 3.5, -999.0, -999.0]);
+        let Ok(Report::Hourly(hours)) = read(&ask(Question::Hourly), &body) else {
+            panic!("no hours");
+        };
+        let temperatures: Vec<_> = hours.iter().map(|hour| hour.temperature_c).collect();
+        assert_eq!(temperatures, [Some(1.0), None, Some(3.5)]);
+        let Ok(Report::Hourly(none)) = read(&ask(Question::Hourly), &self::hours(&[-999.0])) else {
+            panic!("no hours");
+        };
+        assert_eq!(none, []);
+    }
+}
