@@ -247,3 +247,73 @@ fn line(env: &mut Environment, prefix: &str, calls_max: usize) -> LineSettings {
         body_bytes_max: env.number(&name("BODY_BYTES_MAX"), 1 << 20, 1024..=64 << 20),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Settings {
+        Settings::read(Environment::from_pairs(pairs.iter().copied())).unwrap()
+    }
+
+    #[test]
+    fn hosts_are_the_free_ones_without_a_key() {
+        let settings = read(&[]);
+        assert_eq!(
+            settings.open_meteo.hosts,
+            [
+                "https://api.open-meteo.com",
+                "https://archive-api.open-meteo.com",
+                "https://historical-forecast-api.open-meteo.com"
+            ]
+        );
+        assert_eq!(settings.nasa_power.host, "https://power.larc.nasa.gov");
+    }
+
+    #[test]
+    fn key_leads_to_the_customers_hosts_unless_others_are_named() {
+        let settings = read(&[
+            ("OPEN_METEO_API_KEY", "sesame"),
+            ("OPEN_METEO_BASE_URL", "http://weather.lan:8080/"),
+        ]);
+        assert_eq!(
+            settings.open_meteo.hosts,
+            [
+                "http://weather.lan:8080",
+                "https://customer-archive-api.open-meteo.com",
+                "https://customer-historical-forecast-api.open-meteo.com"
+            ]
+        );
+        assert!(!format!("{settings:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn budget_of_the_free_hosts_is_the_default() {
+        let budget = read(&[]).open_meteo.budget;
+        assert_eq!([budget.minute, budget.hour, budget.day], [600.0, 5000.0, 10_000.0]);
+        assert!((budget.client_share - 0.3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn connecting_has_a_time_of_its_own_for_each_provider() {
+        let settings = read(&[
+            ("OPEN_METEO_CONNECT_TIMEOUT_MS", "70"),
+            ("NASA_POWER_CONNECT_TIMEOUT_MS", "80"),
+        ]);
+        assert_eq!(settings.open_meteo.line.connect_timeout, Duration::from_millis(70));
+        assert_eq!(settings.nasa_power.line.connect_timeout, Duration::from_millis(80));
+    }
+
+    #[test]
+    fn unknown_words_are_refused_with_the_known_ones() {
+        for (name, wanted) in [
+            ("WEATHER_NASA_POWER_COMMUNITY", "AG, RE or SB"),
+            ("WEATHER_PROVIDER_FALLBACK", "nasa_power or none"),
+            ("WEATHER_PROVIDER_DEFAULT", "open_meteo or nasa_power"),
+        ] {
+            let error = Settings::read(Environment::from_pairs([(name, "x")])).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+    }
+}
