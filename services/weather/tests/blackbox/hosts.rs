@@ -1,6 +1,6 @@
 //! Is each day asked of the host that knows it, and is one answer made of all?
 
-use harness::{Answer, Directory, Origin, Program};
+use harness::{Answer, Directory, Origin, Program, launch};
 use jiff::civil::Date;
 
 use crate::bench::{
@@ -146,6 +146,27 @@ async fn slow_answer_of_the_archive_is_there_for_the_next_client() {
     let body = weather.get(&daily(OLD, OLD)).await.expect_status(200).json();
     assert_eq!(highest(&body), [Some(FROM_ARCHIVE)]);
     assert_eq!(hosts.archive.calls(ARCHIVE), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_archive_leaves_a_permit_to_the_forecast() {
+    let (directory, hosts) = (Directory::new(), Hosts::start(Vec::new()).await);
+    hosts.archive.on(ARCHIVE, Answer::json("{}").hold());
+    let program = hosts.program(&directory).env("OPEN_METEO_TIMEOUT_MS", "5000");
+    let weather = Weather::start(program).await;
+    let slow = launch(4, |number| {
+        let target = daily(OLD, OLD).replace("lat=52.52", &format!("lat={number}"));
+        weather.request("GET", &target).send()
+    });
+    hosts.archive.wait_for_in_flight(3).await;
+    weather.get(&daily(0, 1)).await.expect_status(200);
+    assert_eq!(hosts.archive.calls(ARCHIVE), 3, "the fourth waits");
+    hosts.archive.release(ARCHIVE);
+    hosts.archive.wait_for_calls(ARCHIVE, 4).await;
+    hosts.archive.release(ARCHIVE);
+    for reply in slow.await.expect("4 clients") {
+        reply.expect_status(502);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

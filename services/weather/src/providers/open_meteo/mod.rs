@@ -190,7 +190,9 @@ impl OpenMeteo {
             query.push(("apikey", key.clone()));
         }
         let weight = request::weight(question) * request::count(points.cells);
-        let call = Call { host, path, query, weight, caller: points.caller };
+        let caller = points.caller;
+        let patient = caller == Caller::Background || path == ARCHIVE;
+        let call = Call { host, path, query, weight, caller, patient };
         self.line.call(&call, |reply| understood(question, reply, points.cells.len())).await
     }
 }
