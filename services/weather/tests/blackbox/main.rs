@@ -10,8 +10,11 @@
 mod auth;
 mod auth_keys;
 mod bench;
+mod budget;
 mod contract;
 mod freshness;
+mod hosts;
 mod lifecycle;
 mod openapi;
+mod power;
 mod provider;
