@@ -16,8 +16,7 @@ use ndvi::scenes::ranges::RangeReader;
 use ndvi::scenes::stac::Catalogue;
 use ndvi::scenes::survey::Surveyor;
 use ndvi::settings::Settings;
-use ndvi::store::sqlite::SqliteStore;
-use ndvi::store::{SampleStore, StoreError};
+use ndvi::store::{self, SampleStore, StoreError};
 use tokio::sync::Semaphore;
 
 #[global_allocator]
@@ -49,10 +48,10 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), StartError> {
     let settings = Settings::read(Environment::from_environment())?;
     let metrics = Metrics::new()?;
-    let store = Arc::new(SqliteStore::open(&settings.store).await?);
+    let store = store::open(&settings.store, &metrics).await?;
     let compute = Compute::new(settings.bounds.compute_max);
     let ndvi = Ndvi {
-        samples: Arc::clone(&store) as Arc<dyn SampleStore>,
+        samples: Arc::<dyn store::Store>::clone(&store),
         surveyor: Arc::new(surveyor(&settings, compute.clone(), &metrics)?),
         compute,
         rules: settings.rules,
@@ -97,7 +96,9 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) => ExitCode::from(EXIT_CONFIG),
+        StartError::Settings(_)
+        | StartError::Log(_)
+        | StartError::Store(StoreError::Url { .. }) => ExitCode::from(EXIT_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }
