@@ -178,6 +178,20 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_the_database_are_settings() {
+        let store = read(&[
+            ("NDVI_DATABASE_CONNECTIONS_MAX", "7"),
+            ("NDVI_DATABASE_WAITING_MAX", "0"),
+            ("NDVI_DATABASE_ACQUIRE_TIMEOUT_MS", "70"),
+            ("NDVI_DATABASE_STATEMENT_TIMEOUT_MS", "700"),
+        ]);
+        let store = store.unwrap().store;
+        assert_eq!((store.connections_max, store.waiting_max), (7, 0));
+        assert_eq!(store.acquire_timeout, Duration::from_millis(70));
+        assert_eq!(store.statement_timeout, Duration::from_millis(700));
+    }
+
+    #[test]
     fn wrong_lists_are_refused_with_an_example() {
         let faults = read(&[("NDVI_SCL_MASKED", "3,12"), ("NDVI_COLLECTIONS", "landsat")]);
         let faults = faults.unwrap_err().to_string();

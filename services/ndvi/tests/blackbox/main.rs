@@ -9,6 +9,8 @@
 
 mod bench;
 mod contract;
+mod database;
+mod durability;
 mod geotiff;
 mod golden;
 mod ingestion;
