@@ -10,6 +10,7 @@ mod settings;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::IntGauge;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
@@ -23,6 +24,10 @@ use crate::metrics::{InFlight, Metrics};
 
 pub use series::DatabaseSeries;
 pub use settings::{DatabaseSettings, DatabaseUrl};
+
+/// Longest time for one connection to be made. Callers stop waiting earlier; who comes after them
+/// has the connection then.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections to one database, with a bound on who waits for them. Cheap to clone.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ struct Inner<DB: sqlx::Database> {
     migration: Mutex<Option<JoinHandle<Result<(), MigrateError>>>>,
     /// One permit for each caller that holds a connection or waits for one.
     callers: Semaphore,
+    /// The permit of the task that goes on connecting when callers have stopped waiting.
+    connecting: Arc<Semaphore>,
     series: DatabaseSeries,
 }
 
@@ -114,7 +121,7 @@ where
     ) -> Result<Self, OpenError> {
         let pool = pool
             .max_connections(settings.connections_max)
-            .acquire_timeout(settings.acquire_timeout)
+            .acquire_timeout(settings.acquire_timeout.max(CONNECT_TIMEOUT))
             .connect_lazy_with(options);
         let series = DatabaseSeries::register(metrics, &pool)?;
         let callers = usize::try_from(settings.connections_max).unwrap_or(1);
@@ -125,10 +132,11 @@ where
             migrated: OnceCell::new(),
             migration: Mutex::new(None),
             callers: Semaphore::new(callers.saturating_add(settings.waiting_max)),
+            connecting: Arc::new(Semaphore::new(1)),
             series,
         };
         let database = Self { inner: Arc::new(inner) };
-        match Arc::clone(&database.inner).migrate().await {
+        match database.inner.migrate_at_start().await {
             Ok(()) => Ok(database),
             Err(MigrateError::Execute(error)) if is_away(&error) => {
                 tracing::warn!(%error, "the database cannot be reached: starting without it");
@@ -209,12 +217,27 @@ where
             self.tables().await?;
             take().await.map_err(AcquireError::from)
         });
-        let held = taken.await.map_err(|_elapsed| timed_out())?.map_err(|error| match error {
-            AcquireError::Failed(sqlx::Error::PoolTimedOut) => timed_out(),
-            other => other,
-        })?;
+        let held = match taken.await {
+            Ok(Ok(held)) => held,
+            Err(_) | Ok(Err(AcquireError::Failed(sqlx::Error::PoolTimedOut))) => {
+                self.keep_connecting();
+                return Err(timed_out());
+            }
+            Ok(Err(error)) => return Err(error),
+        };
         drop(waiting);
         Ok(Lease { held, _caller: caller })
+    }
+
+    /// Goes on making a connection for the callers to come. Without this a server that takes longer
+    /// to connect to than callers wait would never be connected to: each takes its attempt along.
+    fn keep_connecting(self: &Arc<Self>) {
+        let Ok(permit) = Arc::clone(&self.connecting).try_acquire_owned() else { return };
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            drop(inner.pool.acquire().await);
+            drop(permit);
+        });
     }
 
     fn waiting(&self) -> &IntGauge {
@@ -250,8 +273,19 @@ where
         }
     }
 
+    /// Does not wait for a server longer than a caller would; for the tables as long as they take.
+    async fn migrate_at_start(&self) -> Result<(), MigrateError> {
+        let connecting = tokio::time::timeout(self.settings.acquire_timeout, self.pool.acquire());
+        let connection = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        self.migrate_on(connection).await
+    }
+
     async fn migrate(self: Arc<Self>) -> Result<(), MigrateError> {
-        let mut connection = self.pool.acquire().await?;
+        let connection = self.pool.acquire().await?;
+        self.migrate_on(connection).await
+    }
+
+    async fn migrate_on(&self, mut connection: PoolConnection<DB>) -> Result<(), MigrateError> {
         // It may still hold the lock under which tables are changed when an attempt has failed.
         connection.close_on_drop();
         let mut outcome = self.migrator.run_direct(None, &mut *connection, false).await;
