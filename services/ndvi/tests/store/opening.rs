@@ -1,10 +1,12 @@
 //! Which database is opened, and which is refused?
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use chassis::database::{DatabaseSettings, DatabaseUrl};
 use chassis::metrics::Metrics;
 use ndvi::store::{self, StoreError, Stored};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::bench::{Bench, Postgres, Sqlite, at_once, on_each_database};
 use crate::samples::{all, sample};
@@ -152,4 +154,40 @@ async fn statement_that_waits_too_long_for_a_lock_is_ended() {
     let error = store.insert(&sample("2021-06-17T10:00:00Z", 0.3, None)).await.unwrap_err();
     assert!(matches!(error, StoreError::Away(_)) && error.is_passing(), "{error}");
     drop(lock);
+}
+
+/// Connections that come through here take longer to be made than any caller waits.
+async fn slow_way_to(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(4 * PATIENCE_OF_CALLERS).await;
+                let mut server = TcpStream::connect(server).await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
+            });
+        }
+    });
+    address
+}
+
+const PATIENCE_OF_CALLERS: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn server_that_is_slow_to_connect_to_is_connected_to_all_the_same() {
+    let bench = Postgres::new().await;
+    let (before, rest) =
+        bench.url().split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (server, path) = rest.split_once('/').unwrap();
+    let slow = slow_way_to(server.parse().unwrap()).await;
+    let settings = DatabaseSettings {
+        url: DatabaseUrl::new(format!("{before}@{slow}/{path}")),
+        acquire_timeout: PATIENCE_OF_CALLERS,
+        ..bench.settings()
+    };
+    let store = bench.try_open(&settings).await.unwrap();
+    assert!(matches!(store.ping().await.unwrap_err(), StoreError::Busy));
+    let connected = async { while store.ping().await.is_err() {} };
+    tokio::time::timeout(harness::PATIENCE, connected).await.unwrap();
 }
