@@ -9,10 +9,10 @@
 
 use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::Extension;
 use chassis::auth::{self, Auth, AuthSettings, Principal};
 use chassis::envelope::{self, Failure, FieldErrors};
 use chassis::metrics::Metrics;

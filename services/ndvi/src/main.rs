@@ -17,8 +17,7 @@ use ndvi::scenes::ranges::RangeReader;
 use ndvi::scenes::stac::Catalogue;
 use ndvi::scenes::survey::Surveyor;
 use ndvi::settings::Settings;
-use ndvi::store::sqlite::SqliteStore;
-use ndvi::store::{SampleStore, StoreError};
+use ndvi::store::{self, SampleStore, StoreError};
 use tokio::sync::Semaphore;
 
 #[global_allocator]
@@ -52,10 +51,10 @@ async fn run() -> Result<(), StartError> {
     let metrics = Metrics::new()?;
     let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?
         .posts_that_read(&POSTS_THAT_READ);
-    let store = Arc::new(SqliteStore::open(&settings.store).await?);
+    let store = store::open(&settings.store, &metrics).await?;
     let compute = Compute::new(settings.bounds.compute_max);
     let ndvi = Ndvi {
-        samples: Arc::clone(&store) as Arc<dyn SampleStore>,
+        samples: Arc::<dyn store::Store>::clone(&store),
         surveyor: Arc::new(surveyor(&settings, compute.clone(), &metrics)?),
         compute,
         rules: settings.rules,
@@ -100,9 +99,10 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) | StartError::Auth(_) => {
-            ExitCode::from(EXIT_CONFIG)
-        }
+        StartError::Settings(_)
+        | StartError::Log(_)
+        | StartError::Auth(_)
+        | StartError::Store(StoreError::Url { .. }) => ExitCode::from(EXIT_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }

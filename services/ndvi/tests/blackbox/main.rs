@@ -10,6 +10,8 @@
 mod auth;
 mod bench;
 mod contract;
+mod database;
+mod durability;
 mod geotiff;
 mod golden;
 mod ingestion;
