@@ -62,8 +62,8 @@ impl Coverage {
         self.looks.get(index).copied().flatten()
     }
 
-    /// The first and the last day up to `today` that should be looked at: never looked at, looked
-    /// at too long ago, or by a survey that could not read everything.
+    /// The first and the last day up to today that should be looked at: never looked at, or too
+    /// long ago.
     #[must_use]
     pub fn to_look_at(&self, now: Timestamp, ages: LookAges) -> Option<(Date, Date)> {
         let today = utc_day(now);
@@ -90,9 +90,10 @@ fn looked_at(survey: &Survey, day: Date) -> bool {
 
 fn is_due(day: Date, look: Look, now: Timestamp, ages: LookAges) -> bool {
     let settled = days_between(day, utc_day(look.at)) >= SETTLING_DAYS;
-    let age_max = if settled { ages.settled_max } else { ages.recent_max };
+    // What could not be read yesterday may be readable today, however old it is.
+    let age_max = if settled && !look.has_unread { ages.settled_max } else { ages.recent_max };
     let age_max = SignedDuration::try_from(age_max).unwrap_or(SignedDuration::MAX);
-    look.has_unread || now.duration_since(look.at) > age_max
+    now.duration_since(look.at) > age_max
 }
 
 /// The UTC day of an instant.
@@ -189,9 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn newest_look_counts_and_unread_scenes_make_it_due() {
+    fn newest_look_counts_and_unread_scenes_make_it_due_sooner() {
         let newer = Survey { unread_count: 1, ..survey(3, 3, "2021-08-02T00:00:00Z") };
         let both = [newer, survey(1, 10, "2021-08-01T00:00:00Z")];
-        assert_eq!(due(&both, "2021-08-02T01:00:00Z"), Some((june(3), june(3))));
+        assert_eq!(due(&both, "2021-08-02T01:00:00Z"), None);
+        assert_eq!(due(&both, "2021-08-02T01:00:01Z"), Some((june(3), june(3))));
     }
 }

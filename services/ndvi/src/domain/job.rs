@@ -57,6 +57,12 @@ impl JobId {
         (text.len() == 32 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
     }
 
+    /// A name made of random bytes.
+    #[must_use]
+    pub fn of(random: u128) -> Self {
+        Self(format!("{random:032x}"))
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
