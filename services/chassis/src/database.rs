@@ -135,6 +135,17 @@ where
         self.lease(async || self.inner.pool.begin().await).await
     }
 
+    /// A transaction that begins with a statement of its own, such as `BEGIN IMMEDIATE`.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub async fn begin_with(
+        &self,
+        statement: &'static str,
+    ) -> Result<Lease<'_, Transaction<'static, DB>>, AcquireError> {
+        self.lease(async || self.inner.pool.begin_with(statement).await).await
+    }
+
     /// Whether the database answers and its tables are there.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
@@ -15,7 +16,6 @@ use crate::gallery::GallerySettings;
 use crate::http::Rules;
 use crate::jobs::JobSettings;
 use crate::scenes::survey::SurveySettings;
-use crate::store::sqlite::SqliteSettings;
 
 /// Port on loopback unless `PORT` or `LISTEN` says otherwise.
 pub const PORT_DEFAULT: u16 = 8081;
@@ -40,8 +40,8 @@ const COLLECTIONS: [&str; 2] = ["sentinel-2-c1-l2a", "sentinel-2-l2a"];
 pub struct Settings {
     /// `LISTEN`, `PORT`, `REQUEST_TIMEOUT_MS`, `DRAIN_TIMEOUT_MS`, `BODY_BYTES_MAX`.
     pub serve: ServeSettings,
-    /// `NDVI_DATABASE_URL`, `NDVI_DATABASE_CONNECTIONS_MAX`, `NDVI_DATABASE_ACQUIRE_TIMEOUT_MS`.
-    pub store: SqliteSettings,
+    /// `NDVI_DATABASE_URL` or else `DATABASE_URL`, and what else begins with `NDVI_DATABASE_`.
+    pub store: DatabaseSettings,
     /// `NDVI_STAC_URL`, `NDVI_COLLECTIONS`, `NDVI_SCENES_MAX`, `NDVI_CONNECT_TIMEOUT_MS`.
     pub catalogue: CatalogueSettings,
     /// `NDVI_AREA_HA_MAX`, `NDVI_RANGE_DAYS_MAX`, `NDVI_LOOK_AGAIN_S`,
@@ -113,12 +113,10 @@ impl Settings {
     }
 }
 
-fn store(env: &mut Environment) -> SqliteSettings {
-    SqliteSettings {
-        url: env.text("NDVI_DATABASE_URL", "sqlite://ndvi.db?mode=rwc"),
-        connections_max: env.number("NDVI_DATABASE_CONNECTIONS_MAX", 5, 1..=100),
-        acquire_timeout: env.duration_ms("NDVI_DATABASE_ACQUIRE_TIMEOUT_MS", 2_000, 10..=60_000),
-    }
+fn store(env: &mut Environment) -> DatabaseSettings {
+    // The name that other programs of an operator read; one for this service alone beats it.
+    let url = env.text("DATABASE_URL", "sqlite://ndvi.db?mode=rwc");
+    DatabaseSettings::read(env, "NDVI", &url, 5)
 }
 
 fn rules(env: &mut Environment) -> Rules {
@@ -202,10 +200,18 @@ mod tests {
     fn empty_environment_gives_the_documented_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.serve.listen.to_string(), "127.0.0.1:8081");
-        assert_eq!(settings.store.url, "sqlite://ndvi.db?mode=rwc");
+        assert_eq!(settings.store.url.expose(), "sqlite://ndvi.db?mode=rwc");
         assert_eq!(settings.catalogue.url, "https://earth-search.aws.element84.com/v1");
         assert_eq!(settings.catalogue.collections, COLLECTIONS);
         assert_eq!(settings.bounds.headers_max.get(), 512);
+    }
+
+    #[test]
+    fn address_of_this_service_beats_the_shared_one() {
+        let shared = ("DATABASE_URL", "postgres://a/b");
+        assert_eq!(read(&[shared]).unwrap().store.url.expose(), "postgres://a/b");
+        let own = ("NDVI_DATABASE_URL", "sqlite:c.db");
+        assert_eq!(read(&[shared, own]).unwrap().store.url.expose(), "sqlite:c.db");
     }
 
     #[test]

@@ -19,7 +19,10 @@ async fn outline_is_kept_and_the_same_one_again_changes_nothing() {
     let outline = field("hole-01");
     let created = put(&ndvi, "17", &outline).await.expect_status(201);
     let kept = created.expect_json("/message", "Created").json()["data"].clone();
-    assert_eq!((&kept["farm_id"], &kept["geometry"]["type"]), (&"17".into(), &"MultiPolygon".into()));
+    assert_eq!(
+        (&kept["farm_id"], &kept["geometry"]["type"]),
+        (&"17".into(), &"MultiPolygon".into())
+    );
     assert!(kept["area_ha"].as_f64().unwrap() > 1.0, "{kept}");
     let feature = json!({"type": "Feature", "properties": {"crop": "maize"}, "geometry": outline});
     for again in [&outline, &feature, &kept["geometry"]] {
@@ -96,13 +99,9 @@ async fn routes_are_found_with_their_own_slash_only() {
     let directory = Directory::new();
     let ndvi = Ndvi::start(program(&directory, NOBODY)).await;
     put(&ndvi, "17", &field("ering-01")).await.expect_status(201);
-    for wrong in [
-        "geometry/",
-        "ndvi/latest",
-        "ndvi/timeseries",
-        "ndvi/timeseries.svg/",
-        "ndvi/raster.png/",
-    ] {
+    for wrong in
+        ["geometry/", "ndvi/latest", "ndvi/timeseries", "ndvi/timeseries.svg/", "ndvi/raster.png/"]
+    {
         let reply = ndvi.get(&format!("/api/v1/farms/17/{wrong}")).await.expect_status(404);
         reply.expect_no_header("location").expect_json("/errors/detail", "Not found.");
     }

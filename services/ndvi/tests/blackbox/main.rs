@@ -9,11 +9,15 @@
 
 mod bench;
 mod contract;
+mod farm;
+mod fields;
 mod geotiff;
 mod golden;
 mod ingestion;
 mod lifecycle;
 mod offset;
+mod rasters;
 mod reads;
 mod scenery;
 mod search;
+mod series;

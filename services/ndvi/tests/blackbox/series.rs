@@ -56,8 +56,12 @@ async fn scene_that_stands_for_several_days_shows_its_own_time() {
     let copies = &series["observations"].as_array().unwrap()[1..8];
     assert!(copies.iter().all(|copy| copy["scene_id"] == JUNE), "{series}");
     assert!(copies.iter().all(|copy| copy["acquired_at"] == "2021-06-17T10:05:59Z"));
-    assert_eq!((&series["is_partial"], &series["missing_buckets_count"]), (&true.into(), &2.into()));
-    for (key, value) in [("engine", json!("stac")), ("step_days", json!(1)), ("stale", json!(false))]
+    assert_eq!(
+        (&series["is_partial"], &series["missing_buckets_count"]),
+        (&true.into(), &2.into())
+    );
+    for (key, value) in
+        [("engine", json!("stac")), ("step_days", json!(1)), ("stale", json!(false))]
     {
         assert_eq!(series[key], value, "{key}");
     }
@@ -123,7 +127,9 @@ async fn unknown_days_are_looked_at_in_the_background_while_the_answer_is_partia
     let second = farm.series(query).await;
     assert_eq!((&second["stale"], &second["refresh_job_id"]), (&false.into(), &Value::Null));
     let seen: Vec<_> = stands(&second);
-    assert!(seen.contains(&pair("2021-06-17", JUNE)) && seen.contains(&pair("2021-09-25", SEPTEMBER)));
+    assert!(
+        seen.contains(&pair("2021-06-17", JUNE)) && seen.contains(&pair("2021-09-25", SEPTEMBER))
+    );
     assert!(seen.iter().all(|(_, stands)| stands != "not_surveyed"), "{seen:?}");
     assert!(replay.counts().requests.is_empty(), "{:?}", replay.counts().requests);
 }
@@ -149,9 +155,15 @@ async fn settled_days_are_looked_at_again_after_their_time() {
     let ndvi = Ndvi::start(program).await;
     let farm = ndvi.farm("17", "ering-01").await.refreshed("2021-06-01", "2021-07-10").await;
     let series = farm.series("start=2021-06-17&end=2021-06-17").await;
-    assert_eq!((&series["stale"], &series["observations"][0]["scene_id"]), (&true.into(), &JUNE.into()));
+    assert_eq!(
+        (&series["stale"], &series["observations"][0]["scene_id"]),
+        (&true.into(), &JUNE.into())
+    );
     let job = ndvi.job(series["refresh_job_id"].as_str().unwrap()).await;
-    assert_eq!((&job["work"]["start"], &job["work"]["end"]), (&"2021-06-14".into(), &"2021-06-20".into()));
+    assert_eq!(
+        (&job["work"]["start"], &job["work"]["end"]),
+        (&"2021-06-14".into(), &"2021-06-20".into())
+    );
 }
 
 fn today() -> jiff::civil::Date {
