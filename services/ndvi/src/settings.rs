@@ -139,7 +139,7 @@ fn jobs(env: &mut Environment) -> JobSettings {
         deadline: env.duration_ms("NDVI_JOB_DEADLINE_MS", 120_000, 10..=3_600_000),
         cooldown: env.duration_s("NDVI_COOLDOWN_S", 900, 0..=SECONDS_MAX),
         waiting_max: env.number("NDVI_JOBS_WAITING_MAX", 10_000, 1..=1_000_000),
-        kept: env.duration_s("NDVI_JOBS_KEPT_S", 604_800, 60..=SECONDS_MAX),
+        kept: env.duration_s("NDVI_JOBS_KEPT_S", 604_800, 1..=SECONDS_MAX),
     }
 }
 

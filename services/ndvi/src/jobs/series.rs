@@ -36,6 +36,7 @@ pub struct JobSeries {
     attempts: IntCounterVec,
     running: IntGauge,
     waiting: IntGauge,
+    oldest: IntGauge,
 }
 
 impl JobSeries {
@@ -52,6 +53,10 @@ impl JobSeries {
             )?,
             running: metrics.gauge("ndvi_jobs_running", "Jobs that this process works on now.")?,
             waiting: metrics.gauge("ndvi_jobs_waiting", "Jobs of all processes not ended.")?,
+            oldest: metrics.gauge(
+                "ndvi_jobs_oldest_seconds",
+                "Age of the oldest job of all processes that has not ended.",
+            )?,
         })
     }
 
@@ -64,7 +69,9 @@ impl JobSeries {
         self.attempts.with_label_values(&[kind, outcome.word()]).inc();
     }
 
-    pub(super) fn wait(&self, jobs: u64) {
+    /// How many jobs have not ended, and how old the oldest of them is.
+    pub(super) fn wait(&self, jobs: u64, oldest_s: i64) {
         self.waiting.set(i64::try_from(jobs).unwrap_or(i64::MAX));
+        self.oldest.set(oldest_s);
     }
 }

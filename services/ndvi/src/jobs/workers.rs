@@ -15,7 +15,7 @@ use super::series::{JobSeries, Outcome};
 use super::{JobSettings, Setback};
 use crate::domain::job::{Claim, Job, Verdict, Work};
 use crate::domain::retry;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::instant;
 
 /// Signs of life in the time of one lease.
@@ -184,6 +184,13 @@ impl Workers {
         Verdict::Again { at: instant(Now::read()), error }
     }
 
+    async fn count_waiting(&self) -> Result<(), StoreError> {
+        let (jobs, oldest) = (self.store.waiting().await?, self.store.oldest().await?);
+        let age = oldest.map(|oldest| instant(Now::read()).duration_since(oldest).as_secs());
+        self.series.wait(jobs, age.unwrap_or(0));
+        Ok(())
+    }
+
     /// Extends the lease for as long as the claim is ours; returns when it is lost.
     async fn hold(&self, claim: &Claim) {
         let lease = self.settings.lease;
@@ -219,9 +226,8 @@ impl Workers {
 /// Counts what waits and forgets what ended long ago.
 async fn keep_house(workers: Arc<Workers>, mut stop: watch::Receiver<bool>) {
     loop {
-        match workers.store.waiting().await {
-            Ok(jobs) => workers.series.wait(jobs),
-            Err(error) => tracing::warn!(%error, "waiting jobs cannot be counted"),
+        if let Err(error) = workers.count_waiting().await {
+            tracing::warn!(%error, "waiting jobs cannot be counted");
         }
         // A job that is forgotten lets nobody cool down.
         let kept = workers.settings.kept.max(workers.settings.cooldown);

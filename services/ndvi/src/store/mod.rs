@@ -222,6 +222,12 @@ pub trait JobQueue: Send + Sync + std::fmt::Debug {
     /// [`StoreError`] when the database refuses.
     async fn waiting(&self) -> Result<u64, StoreError>;
 
+    /// When the oldest job that has not ended was asked for; `None` when all have ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn oldest(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Forgets jobs that ended before `before`, a bounded number at a time. Returns how many are
     /// gone. A job that is forgotten lets nobody cool down.
     ///

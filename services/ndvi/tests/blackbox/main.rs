@@ -14,6 +14,7 @@ mod fields;
 mod geotiff;
 mod golden;
 mod ingestion;
+mod jobs;
 mod lifecycle;
 mod offset;
 mod rasters;
