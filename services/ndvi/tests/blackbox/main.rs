@@ -9,6 +9,7 @@
 
 mod bench;
 mod contract;
+mod durability;
 mod farm;
 mod fields;
 mod geotiff;
