@@ -16,6 +16,7 @@ mod fixtures;
 mod auth;
 mod budget;
 mod cache;
+mod catalog;
 mod check;
 mod codings;
 mod collapse;

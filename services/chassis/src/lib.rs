@@ -8,6 +8,7 @@
 //! | [`envelope`] | What does an answer look like? |
 //! | [`request_id`] | Which request is this? |
 //! | [`metrics`] | What is counted about every request? |
+//! | [`openapi`] | What can be asked of a service, in the words that programs read? |
 //! | [`service`] | Which routes and guards does every service have? |
 //! | [`serve`] | How does a service start, run and stop? |
 //! | [`client`] | How does a service call others? |
@@ -21,6 +22,7 @@ pub mod database;
 pub mod envelope;
 pub mod log;
 pub mod metrics;
+pub mod openapi;
 pub mod request_id;
 pub mod serve;
 pub mod service;

@@ -8,23 +8,42 @@
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use chassis::envelope::{self, Failure, FieldErrors};
 use chassis::metrics::Metrics;
+use chassis::openapi::Envelope;
 use chassis::serve::ServeSettings;
 use chassis::service::{Readiness, Service, router};
 use chassis::settings::Settings;
-use harness::{Connection, Request};
+use harness::{Connection, OpenApi, Request};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 async fn number(value: &'static str) -> axum::response::Response {
     envelope::ok(&value)
 }
 
-fn routes() -> Router {
-    Router::new()
+#[derive(Serialize, ToSchema)]
+struct Thing {
+    weight_kg: f64,
+}
+
+/// A thing that is described.
+#[utoipa::path(
+    get, path = "/documented",
+    responses((status = 200, description = "The thing.", body = inline(Envelope<Thing>)))
+)]
+async fn documented() -> axum::response::Response {
+    envelope::ok(&Thing { weight_kg: 1.5 })
+}
+
+fn routes() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(documented))
         .route("/things/{id}", get(|| number("thing")))
         .route("/echo", post(|body: Bytes| async move { body }))
         .route(
@@ -141,4 +160,33 @@ async fn readiness_says_why_not() {
     Request::to(address, "GET", "/readyz").send().await.expect_status(503).expect_body(
         r#"{"status":1,"message":"Not ready","data":null,"errors":{"detail":"the database is away"}}"#,
     );
+}
+
+#[tokio::test]
+async fn document_describes_routes_and_fits_what_they_answer() {
+    let address = start(Readiness::always()).await;
+    let document = OpenApi::of(address).await;
+    assert!(document.operations().contains("GET /documented"));
+    let reply = Request::to(address, "GET", "/documented").send().await.expect_status(200);
+    document.check("GET /documented", &reply);
+    let beneath = Request::to(address, "GET", "/api/v1/test/openapi.json").send().await;
+    assert_eq!(beneath.json()["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+#[should_panic(expected = "weight_kg")]
+async fn answer_that_does_not_fit_its_document_is_found() {
+    let address = start(Readiness::always()).await;
+    let document = OpenApi::of(address).await;
+    let mut reply = Request::to(address, "GET", "/documented").send().await;
+    reply.body = reply.text().replace("1.5", r#""heavy""#).into();
+    document.check("GET /documented", &reply);
+}
+
+#[tokio::test]
+async fn failures_fit_what_is_documented_for_every_other_status() {
+    let address = start(Readiness::always()).await;
+    let document = OpenApi::of(address).await;
+    let reply = Request::to(address, "POST", "/documented").send().await.expect_status(405);
+    document.check("GET /documented", &reply);
 }

@@ -6,8 +6,8 @@ pub(crate) const VALUE_MAX: f64 = 1e12;
 /// Decimals of the finest axis.
 const DECIMALS_MAX: i32 = 9;
 
-/// Labels wider than this are written with an exponent.
-const PLAIN_MAX: f64 = 1e6;
+/// Longer labels are written with an exponent: that much room there is beside an axis.
+const LABEL_CHARACTERS_MAX: usize = 7;
 
 /// How far, in steps, a multiple may miss an end by rounding and still count as within.
 const SLACK_STEPS: f64 = 1e-9;
@@ -65,11 +65,8 @@ impl Ticks {
 
     /// A number as it is written beside the axis.
     pub(crate) fn label(self, value: f64) -> String {
-        if value.abs() >= PLAIN_MAX {
-            format!("{value:.1e}")
-        } else {
-            format!("{value:.*}", self.decimals)
-        }
+        let plain = format!("{value:.*}", self.decimals);
+        if plain.len() > LABEL_CHARACTERS_MAX { format!("{value:.1e}") } else { plain }
     }
 }
 
@@ -118,7 +115,11 @@ mod tests {
             for low in [-VALUE_MAX, -1.0, 0.0] {
                 let ticks = Ticks::around(low, high.max(low), 6);
                 assert!((1..=8).contains(&ticks.values().count()), "{low} to {high}: {ticks:?}");
-                assert!(labels(ticks).iter().all(|label| label.len() <= 12), "{:?}", labels(ticks));
+                assert!(
+                    labels(ticks).iter().all(|label| label.len() <= LABEL_CHARACTERS_MAX),
+                    "{:?}",
+                    labels(ticks)
+                );
             }
         }
     }

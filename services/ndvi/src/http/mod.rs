@@ -37,13 +37,13 @@ mod view;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chassis::envelope::{self, Failure};
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::domain::coverage::LookAges;
 use crate::gallery::Gallery;
@@ -92,9 +92,9 @@ pub struct Ndvi {
 }
 
 /// The routes of the service.
-pub fn routes(ndvi: Ndvi) -> Router {
+pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
     let with_geometry = || DefaultBodyLimit::max(GEOMETRY_BODY_BYTES_MAX);
-    Router::new()
+    OpenApiRouter::new()
         .route("/", get(root))
         .route("/api/v1", get(endpoints))
         .route("/api/v1/", get(endpoints))
@@ -105,8 +105,8 @@ pub fn routes(ndvi: Ndvi) -> Router {
         .with_state(ndvi)
 }
 
-fn farms(geometry: DefaultBodyLimit) -> Router<Ndvi> {
-    Router::new()
+fn farms(geometry: DefaultBodyLimit) -> OpenApiRouter<Ndvi> {
+    OpenApiRouter::new()
         .route("/api/v1/farms/{id}/geometry", get(geometry::get).put(geometry::put).layer(geometry))
         .route("/api/v1/farms/{id}/ndvi/latest/", get(latest::latest))
         .route("/api/v1/farms/{id}/ndvi/timeseries/", get(timeseries::timeseries))

@@ -10,11 +10,17 @@ use crate::ticks::Ticks;
 /// Width of every drawing.
 pub(super) const WIDTH: f64 = 800.0;
 
+/// Left and right of everything.
+pub(super) const MARGIN: f64 = 8.0;
+
 /// Left of a panel: labels of its axis.
-const LEFT: f64 = 56.0;
+const LEFT: f64 = 60.0;
 
 /// Right of a panel: half of the last day's name.
 const RIGHT: f64 = WIDTH - 28.0;
+
+/// What stands for values that are missing.
+pub(super) const NO_DATA: &str = "no data";
 
 /// Most named days: a name with its year is up to 60 wide.
 const DAYS_NAMED_MAX: usize = 9;
@@ -83,14 +89,19 @@ pub(super) struct Frame {
     pub(super) top: f64,
     pub(super) bottom: f64,
     ticks: Ticks,
+    /// Whether the axis means anything.
+    is_numbered: bool,
+    is_empty: bool,
 }
 
 impl Frame {
     pub(super) fn of(panel: &Panel, top: f64) -> Self {
         let bottom = top + panel.height.units();
+        let is_empty = panel.series.iter().all(|series| series.extremes().is_empty());
+        let is_numbered = !is_empty || panel.at_least.is_some();
         let (low, high) = range(panel);
         let ticks = Ticks::around(low, high, steps(bottom - top));
-        Self { top, bottom, ticks }
+        Self { top, bottom, ticks, is_numbered, is_empty }
     }
 
     /// Where a value is.
@@ -106,8 +117,12 @@ impl Frame {
 
     /// Lines across the panel with their values, and what they mean.
     pub(super) fn draw(&self, svg: &mut Svg, label: &str) {
-        svg.text((LEFT - 48.0, self.top - 10.0), MUTED, label);
-        for value in self.ticks.values() {
+        svg.text((MARGIN, self.top - 14.0), MUTED, label);
+        if self.is_empty {
+            let middle = ((LEFT + RIGHT) / 2.0, (self.top + self.bottom) / 2.0 + 4.0);
+            svg.text(middle, &format!("{MUTED} text-anchor=\"middle\""), NO_DATA);
+        }
+        for value in self.ticks.values().filter(|_| self.is_numbered) {
             let (y, is_axis) = (self.y(value), value == self.ticks.low() || value == 0.0);
             let line = if is_axis { AXIS } else { GRID };
             svg.add(&format!(

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::frame::{Frame, Timeline};
+use super::frame::{Frame, NO_DATA, Timeline};
 use super::svg::{GAP, Svg, Tone, tooltip};
 use super::{Chart, Marks, Panel, Series};
 
@@ -81,7 +81,7 @@ fn draw_gaps(svg: &mut Svg, chart: &Chart, panel: &Panel, place: Place<'_>) {
             frame.top,
             east - west,
             frame.bottom - frame.top,
-            tooltip(&format!("{days}: no data{why}")),
+            tooltip(&format!("{days}: {NO_DATA}{why}")),
         ));
     }
 }
@@ -141,7 +141,7 @@ fn draw_bars(svg: &mut Svg, name: &str, values: &[Option<f64>], place: Place<'_>
     for (date, value) in known(place.dates, values) {
         let (x, y) = (place.timeline.x(date) - width / 2.0, place.frame.y(value));
         let height = (base - y).abs().max(BAR_HEIGHT_MIN);
-        let top = if y < base { base - height } else { base };
+        let top = if value < 0.0 { base } else { base - height };
         let tooltip = tooltip(&format!("{name}, {date}: {value:.2}"));
         svg.add(&format!(
             "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \

@@ -14,7 +14,7 @@ use jiff::civil::Date;
 pub use svg::Tone;
 
 use crate::ticks::VALUE_MAX;
-use frame::{Frame, Timeline, WIDTH};
+use frame::{Frame, MARGIN, NO_DATA, Timeline, WIDTH};
 use marks::Place;
 use svg::{INK, MUTED, Svg, shortened};
 
@@ -35,17 +35,16 @@ const NAME_CHARACTERS_MAX: usize = 40;
 /// Longest reason that a tooltip tells.
 const REASON_CHARACTERS_MAX: usize = 200;
 
-const MARGIN: f64 = 8.0;
 const TITLE_BASELINE: f64 = 26.0;
 const LEGEND_TOP: f64 = 40.0;
 const LEGEND_LINE: f64 = 20.0;
 /// From the legend to the first panel, and between panels: their units stand there.
-const PANEL_MARGIN: f64 = 30.0;
+const PANEL_MARGIN: f64 = 34.0;
 /// Names of days in two lines.
 const DAYS_HEIGHT: f64 = 38.0;
 const FOOTER_HEIGHT: f64 = 22.0;
-/// What a character of a legend is wide, rather more than less.
-const CHARACTER_WIDTH: f64 = 6.8;
+/// Of a legend's entry, its sample and what separates it from the next.
+const ENTRY_MARGIN: f64 = 24.0 + 18.0;
 
 /// A chart, ready to be drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -299,14 +298,26 @@ impl Entry<'_> {
     fn name(&self) -> &str {
         match self {
             Self::Series(series) => &series.name,
-            Self::Gap => "no data",
+            Self::Gap => NO_DATA,
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a name has few characters")]
     fn width(&self) -> f64 {
-        24.0 + self.name().chars().count() as f64 * CHARACTER_WIDTH + 20.0
+        ENTRY_MARGIN + width(self.name())
     }
+}
+
+/// About how wide a text is in 12 units of a common font: rather more than less.
+fn width(text: &str) -> f64 {
+    text.chars()
+        .map(|character| match character {
+            ' ' | '.' | ',' | ':' | 'i' | 'j' | 'l' | 'f' | 't' | 'r' | 'I' => 4.6,
+            'm' | 'w' | 'M' | 'W' | '%' => 11.0,
+            character if character.is_ascii_lowercase() || character.is_ascii_digit() => 7.4,
+            character if character.is_ascii() => 9.0,
+            _ => 12.0,
+        })
+        .sum()
 }
 
 fn draw_legend(svg: &mut Svg, legend: &[(Entry<'_>, f64, f64)]) {

@@ -30,6 +30,7 @@ fn glyph(character: char) -> [u8; ROWS] {
         'I' => [0b01110, 0b00100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110],
         'N' => [0b10001, 0b11001, 0b10101, 0b10101, 0b10011, 0b10001, 0b10001],
         'V' => [0b10001, 0b10001, 0b10001, 0b10001, 0b01010, 0b01010, 0b00100],
+        'e' => [0b00000, 0b00000, 0b01110, 0b10001, 0b11111, 0b10000, 0b01110],
         _ => [0; ROWS],
     }
 }
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn every_character_of_a_label_can_be_told_from_the_others() {
-        let characters = "0123456789-.NDVI";
+        let characters = "0123456789-.eNDVI";
         for (number, one) in characters.chars().enumerate() {
             assert_ne!(glyph(one), [0; ROWS], "{one}");
             for other in characters.chars().skip(number + 1) {

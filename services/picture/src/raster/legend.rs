@@ -23,6 +23,8 @@ const PIXELS_PER_SCALE: usize = 384;
 const MARGIN: usize = 5;
 const BAR_WIDTH: usize = 12;
 const TICK_WIDTH: usize = 3;
+/// Wide enough that a tick is not read as a minus.
+const GAP: usize = 4;
 const HEIGHT_MIN: usize = 84;
 
 /// A legend, measured but not yet painted.
@@ -32,6 +34,7 @@ pub(super) struct Legend {
     scale: usize,
     /// Values and their labels.
     numbers: Vec<(f64, String)>,
+    labels_width: usize,
     pub(super) width: usize,
     pub(super) height_min: usize,
 }
@@ -42,10 +45,10 @@ impl Legend {
         let scale = 1 + size / PIXELS_PER_SCALE;
         let ticks = Ticks::within(range.low, range.high, STEPS_MAX);
         let numbers: Vec<_> = ticks.values().map(|value| (value, ticks.label(value))).collect();
-        let labels = numbers.iter().map(|(_, label)| font::width(label)).max().unwrap_or(0);
-        let beside = BAR_WIDTH + TICK_WIDTH + 2 + labels;
+        let labels_width = numbers.iter().map(|(_, label)| font::width(label)).max().unwrap_or(0);
+        let beside = BAR_WIDTH + TICK_WIDTH + GAP + labels_width;
         let width = (MARGIN + beside.max(font::width(TITLE)) + MARGIN) * scale;
-        Self { range, scale, numbers, width, height_min: HEIGHT_MIN * scale }
+        Self { range, scale, numbers, labels_width, width, height_min: HEIGHT_MIN * scale }
     }
 
     /// Paints it from the top of the canvas down.
@@ -78,7 +81,9 @@ impl Legend {
             let y = y.min(bar.y + bar.height.saturating_sub(self.scale));
             let tick = Area { x, y, width: TICK_WIDTH * self.scale, height: self.scale };
             canvas.fill(tick, INK);
-            let at = (x + (TICK_WIDTH + 2) * self.scale, y - (font::ROWS / 2 * self.scale).min(y));
+            let right = TICK_WIDTH + GAP + self.labels_width;
+            let left = x + (right - font::width(label)) * self.scale;
+            let at = (left, y.saturating_sub(font::ROWS / 2 * self.scale));
             font::write(canvas, at, label, self.scale, INK);
         }
     }

@@ -109,11 +109,12 @@ pub fn png(cells: &Cells<'_>, style: Style) -> Result<Vec<u8>, RasterError> {
     let legend = style.legend.then(|| Legend::new(range, size));
     let (beside, below) = legend.as_ref().map_or((0, 0), |it| (it.width, it.height_min));
     let mut canvas = Canvas::new(width + beside, height.max(below));
+    let colours: Vec<Rgba> = cells.values.iter().map(|value| colour(*value, range)).collect();
     for y in 0..height {
         let start = scale.cell(y, rows) * columns;
-        let row = cells.values.get(start..start + columns).unwrap_or_default();
+        let row = colours.get(start..start + columns).unwrap_or_default();
         for (x, pixel) in canvas.line(0, y, width).iter_mut().enumerate() {
-            *pixel = colour(row.get(scale.cell(x, columns)).copied().flatten(), range);
+            *pixel = row.get(scale.cell(x, columns)).copied().unwrap_or(TRANSPARENT);
         }
     }
     if let Some(legend) = legend {

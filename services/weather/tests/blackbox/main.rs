@@ -11,4 +11,5 @@ mod bench;
 mod contract;
 mod freshness;
 mod lifecycle;
+mod openapi;
 mod provider;
