@@ -157,7 +157,7 @@ async fn preprocess() -> Response {
 fn store_failure(error: &StoreError) -> Failure {
     tracing::error!(%error, "the database failed");
     match error {
-        StoreError::Busy => busy("The database is busy."),
+        passing if passing.is_passing() => busy("The database is busy."),
         _ => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Database error").with_null_data(),
     }
 }

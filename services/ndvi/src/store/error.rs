@@ -5,6 +5,10 @@ use chassis::database::{AcquireError, DatabaseUrl, OpenError};
 /// `SQLITE_BUSY`: another process holds the file for longer than the busy timeout.
 const SQLITE_BUSY: &str = "5";
 
+/// Codes of Postgres for what another try may find mended: too many connections, a deadlock, a lock
+/// or a statement that took too long, and a server that stops, has crashed or is starting.
+const POSTGRES_PASSING: [&str; 7] = ["53300", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"];
+
 /// The database cannot do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -48,6 +52,9 @@ pub enum StoreError {
     /// No connection became free in time, or too many callers wait for one.
     #[error("all connections of the database are busy; see NDVI_DATABASE_CONNECTIONS_MAX")]
     Busy,
+    /// The server is away or was too slow. What was asked may have been done all the same.
+    #[error("the database cannot answer now: {0}")]
+    Away(#[source] sqlx::Error),
     /// The tables are of a version that this program does not know.
     #[error("the tables of the database cannot be used; the log says why")]
     Tables,
@@ -64,11 +71,23 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the same request may succeed in a moment. All that is stored may be stored again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::Away(_))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        let is_passing = code.is_some_and(|code| POSTGRES_PASSING.contains(&&*code));
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
             error if is_busy(&error) => Self::Busy,
+            error @ sqlx::Error::Io(_) => Self::Away(error),
+            error if is_passing => Self::Away(error),
             error => Self::Statement(error),
         }
     }

@@ -4,6 +4,7 @@
 //! Each database has its own SQL behind these traits; nothing outside this module sees SQL.
 
 mod error;
+pub mod postgres;
 mod rows;
 mod shared;
 pub mod sqlite;
@@ -24,6 +25,7 @@ use crate::domain::sample::{FarmId, Sample};
 
 pub use crate::domain::seen::{Seen, Survey};
 pub use error::StoreError;
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 /// Whether a sample was new.
@@ -254,6 +256,7 @@ pub async fn open(
 ) -> Result<Arc<dyn Store>, StoreError> {
     match settings.url.scheme() {
         "sqlite" => Ok(Arc::new(SqliteStore::open(settings, metrics).await?)),
+        "postgres" | "postgresql" => Ok(Arc::new(PostgresStore::open(settings, metrics).await?)),
         _ => Err(StoreError::Url {
             url: settings.url.clone(),
             why: "this service keeps its data in SQLite or Postgres".to_owned(),

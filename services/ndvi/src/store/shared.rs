@@ -89,6 +89,9 @@ pub(super) const QUEUE: &str = concat!(
     job_columns!()
 );
 
+pub(super) const DUE: &str = "SELECT 1 FROM ndvi_jobs WHERE state IN ('queued', 'running') \
+     AND due_at <= $1 LIMIT 1";
+
 /// Takes the job that has been due for longest, or fails it when its attempts are used up. What
 /// stands in the parentheses locks the row that was found.
 macro_rules! claim {
@@ -311,7 +314,15 @@ macro_rules! keep_jobs {
                 now: Timestamp,
             ) -> Result<Option<Claim>, StoreError> {
                 for _ in 0..shared::GIVEN_UP_MAX {
-                    if !self.is_work_due(now).await? {
+                    // Looks without the right to write first, so that workers without work
+                    // disturb nobody.
+                    let mut read = self.read().await?;
+                    let due: Option<i32> = sqlx::query_scalar(shared::DUE)
+                        .bind(Micros::of(now))
+                        .fetch_optional(&mut **read)
+                        .await?;
+                    drop(read);
+                    if due.is_none() {
                         return Ok(None);
                     }
                     let mut write = self.write().await?;

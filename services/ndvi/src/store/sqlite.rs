@@ -122,18 +122,6 @@ impl SqliteStore {
     }
 
     const CLAIM: &str = shared::claim!("");
-
-    /// Looks without the right to write, so that workers without work disturb nobody.
-    async fn is_work_due(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let mut read = self.read().await?;
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM ndvi_jobs WHERE state IN ('queued', 'running') AND due_at <= ? LIMIT 1",
-        )
-        .bind(Micros::of(now))
-        .fetch_optional(&mut **read)
-        .await?;
-        Ok(due.is_some())
-    }
 }
 
 impl Turns {

@@ -78,6 +78,40 @@ impl Bench for Sqlite {
     }
 }
 
+/// A server.
+pub(crate) struct Postgres(pub(crate) harness::Postgres);
+
+#[async_trait]
+impl Bench for Postgres {
+    async fn new() -> Self {
+        Self(harness::Postgres::start().await)
+    }
+
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    async fn run(&self, sql: &'static str) -> Vec<String> {
+        self.0.run(sql).await
+    }
+
+    fn damage_samples(&self) -> &'static str {
+        "ALTER TABLE ndvi_samples DROP CONSTRAINT ndvi_samples_values; \
+         UPDATE ndvi_samples SET mean = 7"
+    }
+
+    fn newer_version(&self) -> &'static str {
+        "INSERT INTO _ndvi_migrations VALUES (9999, '', now(), TRUE, '', 0)"
+    }
+}
+
+impl Postgres {
+    /// Forgets all tables.
+    pub(crate) async fn empty(&self) {
+        self.0.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION ndvi").await;
+    }
+}
+
 /// Makes a test of each function, on each database.
 macro_rules! on_each_database {
     ($($test:ident)*) => {
@@ -89,6 +123,17 @@ macro_rules! on_each_database {
                 async fn $test() {
                     super::$test(&Sqlite::new().await).await;
                 }
+            )*
+        }
+
+        /// All of them on one server: starting one for each would take most of the time.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_postgres() {
+            let bench = <crate::bench::Postgres as crate::bench::Bench>::new().await;
+            $(
+                println!("{}", stringify!($test));
+                bench.empty().await;
+                $test(&bench).await;
             )*
         }
     };
