@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chassis::database::{DatabaseSettings, DatabaseUrl};
 use chassis::metrics::Metrics;
-use harness::{Directory, PATIENCE, Program};
+use harness::{Directory, PATIENCE, Postgres, Program};
 use ndvi::domain::field::FieldId;
 use ndvi::store::{self, Series};
 use replay::{Fault, Running};
@@ -50,9 +50,9 @@ async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     assert!(found.is_ok(), "waited for {what}");
 }
 
-/// Waits until so many more reads have begun: later in a job for each kill.
-async fn reading(replay: &Running, more: u64) {
-    let before = reads(replay);
+/// Waits until a few more reads have begun, another number for each kill. A job alone makes four.
+async fn reading(replay: &Running, kill: u64) {
+    let (before, more) = (reads(replay), 1 + kill % 3);
     until("a job in the middle", async || reads(replay) >= before + more).await;
 }
 
@@ -110,7 +110,7 @@ async fn nothing_is_doubled(url: &str, names: &[String]) {
     }
 }
 
-/// Kills the service again and again, each time a little later in its work.
+/// Kills the service again and again in the middle of its work.
 async fn killed_service(directory: &Directory, url: &str) {
     let replay = recorded();
     replay.set_fault(slow_scenes()).unwrap();
@@ -128,8 +128,75 @@ async fn killed_service(directory: &Directory, url: &str) {
     nothing_is_doubled(url, &names).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn service_killed_ten_times_on_sqlite_loses_and_doubles_nothing() {
     let directory = Directory::new();
     killed_service(&directory, &sqlite(&directory)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_killed_ten_times_on_postgres_loses_and_doubles_nothing() {
+    let postgres = Postgres::start().await;
+    killed_service(&Directory::new(), &postgres.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_killed_ten_times_loses_and_doubles_nothing() {
+    let (directory, replay) = (Directory::new(), recorded());
+    let mut postgres = Postgres::start().await;
+    let url = postgres.url();
+    replay.set_fault(slow_scenes()).unwrap();
+    let (mut names, mut jobs) = (Vec::new(), Vec::new());
+    let ndvi = Ndvi::start(quick(&directory, &replay, &url)).await;
+    for kill in 1..=KILLS {
+        names.push(kill.to_string());
+        jobs.push(acknowledged(&ndvi, &kill.to_string()).await);
+        reading(&replay, kill).await;
+        postgres.kill().await;
+        postgres.restart().await;
+    }
+    replay.clear_faults();
+    all_done(&ndvi, &jobs).await;
+    nothing_is_doubled(&url, &names).await;
+}
+
+/// Two services share one queue; every search of a month is counted.
+async fn shared_queue(url: &str, directories: [&Directory; 2]) {
+    const FIELDS: u64 = 12;
+    let replay = recorded();
+    let fault = Fault { delay_ms: 50, path_prefix: Some("/search".to_owned()), ..Fault::default() };
+    replay.set_fault(fault).unwrap();
+    // Leases that outlast the test: whatever is done twice is done by mistake.
+    let patient = |directory| quick(directory, &replay, url).env("NDVI_JOB_LEASE_MS", "60000");
+    let services =
+        [Ndvi::start(patient(directories[0])).await, Ndvi::start(patient(directories[1])).await];
+    let (mut names, mut jobs) = (Vec::new(), Vec::new());
+    for (name, service) in (1..=FIELDS).zip(services.iter().cycle()) {
+        names.push(name.to_string());
+        jobs.push(acknowledged(service, &name.to_string()).await);
+    }
+    all_done(&services[0], &jobs).await;
+    // Four months of each field, each searched once.
+    assert_eq!(replay.counts().requests_of("/search"), 4 * FIELDS);
+    let mut done = [0.0; 2];
+    for (done, service) in done.iter_mut().zip(&services) {
+        *done = service.metric("ndvi_job_attempts_total", &[]).await;
+    }
+    assert!(
+        (done.iter().sum::<f64>() - 12.0).abs() < 0.5 && done.iter().all(|done| *done >= 1.0),
+        "{done:?}"
+    );
+    nothing_is_doubled(url, &names).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_services_on_one_postgres_do_every_job_once() {
+    let postgres = Postgres::start().await;
+    shared_queue(&postgres.url(), [&Directory::new(), &Directory::new()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_services_on_one_file_do_every_job_once() {
+    let directory = Directory::new();
+    shared_queue(&sqlite(&directory), [&directory, &directory]).await;
 }
