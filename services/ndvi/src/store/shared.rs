@@ -80,6 +80,9 @@ pub(super) const LAST_JOB: &str = concat!(
 pub(super) const WAITING: &str =
     "SELECT COUNT(*) FROM ndvi_jobs WHERE state IN ('queued', 'running')";
 
+pub(super) const OLDEST: &str =
+    "SELECT MIN(created_at) FROM ndvi_jobs WHERE state IN ('queued', 'running')";
+
 pub(super) const QUEUE: &str = concat!(
     "INSERT INTO ndvi_jobs (id, field_id, revision, kind, work, digest, state, due_at, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $7, $7) RETURNING ",
@@ -390,6 +393,14 @@ macro_rules! keep_jobs {
                 let mut read = self.read().await?;
                 let count: i64 = sqlx::query_scalar(shared::WAITING).fetch_one(&mut **read).await?;
                 Ok(count.unsigned_abs())
+            }
+
+            async fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+                let mut read = self.read().await?;
+                let oldest: Option<Micros> =
+                    sqlx::query_scalar(shared::OLDEST).fetch_one(&mut **read).await?;
+                let damaged = || StoreError::Damaged { what: "the age of", id: "a job".to_owned() };
+                oldest.map(|oldest| oldest.timestamp().ok_or_else(damaged)).transpose()
             }
 
             async fn forget_jobs(&self, before: Timestamp) -> Result<u64, StoreError> {
