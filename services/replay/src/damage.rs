@@ -6,10 +6,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::json;
 
 use crate::fault::Fault;
-use crate::power::FAILED;
 
 /// What Open-Meteo appends to a 200 when it fails after the headers were sent.
 const ERROR_TAIL: &str = "Unexpected error while streaming data: ...";
@@ -61,33 +59,4 @@ fn cut_off(bytes: Bytes) -> Body {
         Err(io::Error::from(io::ErrorKind::UnexpectedEof))
     });
     Body::from_stream(sent.chain(error))
-}
-
-/// The error answer of the provider that owns `path`, in its own shape.
-pub(crate) fn refusal(path: &str, status: StatusCode, reason: Option<&str>) -> Response {
-    let reason = reason.unwrap_or(match status {
-        StatusCode::TOO_MANY_REQUESTS => {
-            "Minutely API request limit exceeded. Please try again in one minute."
-        }
-        StatusCode::SERVICE_UNAVAILABLE => "The service is overloaded",
-        other => other.canonical_reason().unwrap_or("Error"),
-    });
-    let body = if path.starts_with("/v1/") {
-        json!({"error": true, "reason": reason})
-    } else if path.starts_with("/api/temporal/") {
-        json!({"header": FAILED, "messages": [reason]})
-    } else {
-        json!({"code": status.as_u16(), "description": reason})
-    };
-    json_response(status, body.to_string())
-}
-
-/// `body` as JSON in the form the providers declare it.
-pub(crate) fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    response
 }

@@ -7,14 +7,16 @@
 //! | question | file |
 //! |---|---|
 //! | how is it started, watched and stopped | `server.rs` ([`Replay`], [`Running`]) |
-//! | which routes exist, what meets a request on the way | `routes.rs` |
+//! | which routes exist, what meets a request on the way | `routes.rs`, `stage.rs` |
 //! | what does Open-Meteo answer | `open_meteo/` |
 //! | what does NASA POWER answer | `power.rs`, `power_recording.rs` |
 //! | which scenes match a search | `stac.rs`, `stac_search.rs` |
 //! | which bytes of a scene are sent | `files.rs`, `range.rs` |
 //! | what goes wrong, and when it wears off | `fault.rs`, `damage.rs`, `connection.rs` |
+//! | what has every answer in common | `answers.rs` |
 //! | what was asked | `counts.rs`, `control.rs` |
 
+mod answers;
 mod clock;
 mod connection;
 mod control;
@@ -32,6 +34,7 @@ mod routes;
 mod server;
 mod stac;
 mod stac_search;
+mod stage;
 
 pub use clock::Clock;
 pub use counts::{Counts, LoggedRequest};

@@ -1,8 +1,6 @@
 //! Which path leads to which provider, and what happens to a request on the way?
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,61 +11,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
-use crate::clock::Clock;
+use crate::answers::refusal;
 use crate::connection::Poison;
 use crate::control;
-use crate::counts::Counter;
-use crate::damage::{Outcome, damaged, refusal};
-use crate::fault::{Fault, FaultSwitch};
-use crate::files::Files;
-use crate::open_meteo::{Host, Moment, OpenMeteo};
+use crate::damage::{Outcome, damaged};
+use crate::fault::Fault;
+use crate::open_meteo::Host;
 use crate::params::Params;
-use crate::power::Power;
-use crate::recorded::DataError;
-use crate::stac::Catalogue;
+use crate::stage::Stage;
 
-/// Names the recording an answer was made from.
-pub(crate) const RECORDING_HEADER: &str = "x-replay-recording";
 /// Largest body of a search: a detailed polygon fits many times.
 const SEARCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest `Host` header that is repeated in links.
 const HOST_BYTES_MAX: usize = 255;
-
-/// Everything the routes share.
-pub(crate) struct Stage {
-    open_meteo: OpenMeteo,
-    power: Power,
-    catalogue: Catalogue,
-    files: Files,
-    clock: Clock,
-    shift: AtomicBool,
-    pub(crate) faults: FaultSwitch,
-    pub(crate) counter: Counter,
-}
-
-impl Stage {
-    /// Reads all recordings below `data`.
-    pub(crate) fn load(data: &Path, clock: Clock, shift: bool) -> Result<Self, DataError> {
-        Ok(Self {
-            open_meteo: OpenMeteo::load(data)?,
-            power: Power::load(data)?,
-            catalogue: Catalogue::load(data)?,
-            files: Files::load(data, &["s2", "farms"])?,
-            clock,
-            shift: AtomicBool::new(shift),
-            faults: FaultSwitch::default(),
-            counter: Counter::default(),
-        })
-    }
-
-    pub(crate) fn moment(&self) -> Moment {
-        Moment { now: self.clock.now(), shift: self.shift.load(Ordering::Relaxed) }
-    }
-
-    pub(crate) fn set_shift(&self, enabled: bool) {
-        self.shift.store(enabled, Ordering::Relaxed);
-    }
-}
 
 /// All routes. Provider routes are counted and can be faulted; the control API and `/healthz`
 /// are neither.

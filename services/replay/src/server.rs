@@ -17,7 +17,8 @@ use crate::connection::{Poison, ResettableListener};
 use crate::counts::Counts;
 use crate::fault::{Fault, FaultError};
 use crate::recorded::DataError;
-use crate::routes::{Stage, router};
+use crate::routes::router;
+use crate::stage::Stage;
 
 /// Connections the kernel queues before they are accepted; hundreds arrive at once in tests.
 const LISTEN_BACKLOG: u32 = 1_024;

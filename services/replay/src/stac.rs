@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::damage::json_response;
+use crate::answers::json_response;
 use crate::recorded::{DataError, read_json};
 use crate::stac_search::{Bbox, Candidate, Search};
 

@@ -1,0 +1,42 @@
+//! What do the answers of all providers have in common, refusals included?
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::json;
+
+/// Names the recording an answer was made from.
+pub(crate) const RECORDING_HEADER: &str = "x-replay-recording";
+
+/// The `header` of every refusal of NASA POWER.
+pub(crate) const POWER_FAILED: &str =
+    "The POWER Daily API failed to complete your request; please review the errors below.";
+
+/// The error answer of the provider that owns `path`, in its own shape.
+pub(crate) fn refusal(path: &str, status: StatusCode, reason: Option<&str>) -> Response {
+    let reason = reason.unwrap_or(match status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            "Minutely API request limit exceeded. Please try again in one minute."
+        }
+        StatusCode::SERVICE_UNAVAILABLE => "The service is overloaded",
+        other => other.canonical_reason().unwrap_or("Error"),
+    });
+    let body = if path.starts_with("/v1/") {
+        json!({"error": true, "reason": reason})
+    } else if path.starts_with("/api/temporal/") {
+        json!({"header": POWER_FAILED, "messages": [reason]})
+    } else {
+        json!({"code": status.as_u16(), "description": reason})
+    };
+    json_response(status, body.to_string())
+}
+
+/// `body` as JSON in the form the providers declare it.
+pub(crate) fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}
