@@ -12,6 +12,9 @@ pub(crate) const RECORDING_HEADER: &str = "x-replay-recording";
 pub(crate) const POWER_FAILED: &str =
     "The POWER Daily API failed to complete your request; please review the errors below.";
 
+/// Largest body of a search: a detailed polygon fits many times.
+pub(crate) const SEARCH_BODY_BYTES_MAX: usize = 1024 * 1024;
+
 /// The error answer of the provider that owns `path`, in its own shape.
 pub(crate) fn refusal(path: &str, status: StatusCode, reason: Option<&str>) -> Response {
     let reason = reason.unwrap_or(match status {

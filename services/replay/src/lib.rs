@@ -12,7 +12,7 @@
 //! | what does NASA POWER answer | `power.rs`, `power_recording.rs` |
 //! | which scenes match a search | `stac.rs`, `stac_search.rs` |
 //! | which bytes of a scene are sent | `files.rs`, `range.rs` |
-//! | what goes wrong, and when it wears off | `fault.rs`, `damage.rs`, `connection.rs` |
+//! | what goes wrong, and when it wears off | `fault/`, `damage/`, `connection.rs` |
 //! | what has every answer in common | `answers.rs` |
 //! | what was asked | `counts.rs`, `control.rs` |
 
@@ -38,6 +38,6 @@ mod stage;
 
 pub use clock::Clock;
 pub use counts::{Counts, LoggedRequest};
-pub use fault::{Fault, FaultError};
+pub use fault::{Drip, Fault, FaultError, FileFault, SearchFault};
 pub use recorded::DataError;
 pub use server::{Options, Replay, Running, StartError, recorded_data_dir};

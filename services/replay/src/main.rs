@@ -30,6 +30,10 @@ struct Arguments {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Fault from the start")]
 struct FaultArguments {
+    /// Any fault in its text form, such as `drip=100/50,file=wrong_etag`; the flags below add
+    /// to it.
+    #[arg(long, value_name = "TEXT")]
+    fault: Option<Fault>,
     /// Wait this long before each answer.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     delay_ms: u64,
@@ -54,9 +58,15 @@ struct FaultArguments {
     /// Send a well-framed half of the body.
     #[arg(long)]
     short_body: bool,
+    /// Let this many requests pass first.
+    #[arg(long, default_value_t = 0, value_name = "REQUESTS")]
+    skip: u32,
     /// Wear off after this many requests.
     #[arg(long, value_name = "REQUESTS")]
     times: Option<u32>,
+    /// Meet only requests of this method.
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
     /// Meet only paths that start with this.
     #[arg(long, value_name = "PREFIX")]
     path_prefix: Option<String>,
@@ -65,17 +75,21 @@ struct FaultArguments {
 impl FaultArguments {
     /// The fault, or nothing when no flag was given.
     fn fault(self) -> Option<Fault> {
+        let text = self.fault.unwrap_or_default();
         let fault = Fault {
-            delay_ms: self.delay_ms,
-            status: self.status,
+            delay_ms: self.delay_ms.max(text.delay_ms),
+            status: self.status.or(text.status),
             reason: self.reason,
-            truncate: self.truncate,
-            reset: self.reset,
-            error_tail: self.error_tail,
-            ignore_range: self.ignore_range,
-            short_body: self.short_body,
+            truncate: self.truncate || text.truncate,
+            reset: self.reset || text.reset,
+            error_tail: self.error_tail || text.error_tail,
+            ignore_range: self.ignore_range || text.ignore_range,
+            short_body: self.short_body || text.short_body,
+            skip: self.skip,
             times: self.times,
+            method: self.method,
             path_prefix: self.path_prefix,
+            ..text
         };
         (fault != Fault::default()).then_some(fault)
     }

@@ -11,17 +11,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
-use crate::answers::refusal;
+use crate::answers::SEARCH_BODY_BYTES_MAX;
 use crate::connection::Poison;
 use crate::control;
-use crate::damage::{Outcome, damaged};
-use crate::fault::Fault;
+use crate::damage::{Before, Met, Outcome, before, damaged, forget_redirect};
+use crate::fault::take_own;
 use crate::open_meteo::Host;
 use crate::params::Params;
 use crate::stage::Stage;
 
-/// Largest body of a search: a detailed polygon fits many times.
-const SEARCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest `Host` header that is repeated in links.
 const HOST_BYTES_MAX: usize = 255;
 
@@ -44,7 +42,7 @@ pub(crate) fn router(stage: Arc<Stage>) -> Router {
         .with_state(stage)
 }
 
-/// Counts a request and lets the fault in force meet it.
+/// Counts a request and lets its own fault meet it, or the one in force.
 async fn on_stage(
     State(stage): State<Arc<Stage>>,
     ConnectInfo(connection): ConnectInfo<Poison>,
@@ -52,34 +50,30 @@ async fn on_stage(
     next: Next,
 ) -> Response {
     let in_flight = stage.counter.enter(&request);
-    let fault = stage.faults.take(request.uri().path());
-    if let Some(fault) = &fault {
-        if fault.delay_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-        }
-        if fault.reset {
-            connection.pull();
-            // Never sent: the connection fails on the first byte of it.
-            return StatusCode::OK.into_response();
-        }
-        if fault.ignore_range {
-            request.headers_mut().remove(header::RANGE);
-        }
-    }
-    let response = match fault.as_ref().and_then(refusal_status) {
-        Some(status) => {
-            let reason = fault.as_ref().and_then(|fault| fault.reason.as_deref());
-            refusal(request.uri().path(), status, reason)
-        }
-        None => next.run(request).await,
+    let own = match take_own(&mut request) {
+        Ok(own) => own,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let Outcome { response, body_bytes } = damaged(response, fault.as_ref()).await;
+    let fault = own.or_else(|| stage.faults.take(request.method(), request.uri().path()));
+    let fault = fault.unwrap_or_default();
+    if fault.delay_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+    }
+    if fault.reset {
+        connection.pull();
+        // Never sent: the connection fails on the first byte of it.
+        return StatusCode::OK.into_response();
+    }
+    let (response, met) = match before(request, &fault).await {
+        Before::Answered(response) => (response, Met::default()),
+        Before::Goes(mut request, met) => {
+            forget_redirect(&mut request);
+            (next.run(request).await, met)
+        }
+    };
+    let Outcome { response, body_bytes } = damaged(response, &fault, &met).await;
     in_flight.sent(body_bytes);
     response
-}
-
-fn refusal_status(fault: &Fault) -> Option<StatusCode> {
-    fault.status.and_then(|status| StatusCode::from_u16(status).ok())
 }
 
 type Pairs = Query<Vec<(String, String)>>;
