@@ -1,7 +1,7 @@
 //! What do the answers of all providers have in common, refusals included?
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
@@ -11,6 +11,12 @@ pub(crate) const RECORDING_HEADER: &str = "x-replay-recording";
 /// The `header` of every refusal of NASA POWER.
 pub(crate) const POWER_FAILED: &str =
     "The POWER Daily API failed to complete your request; please review the errors below.";
+
+/// Stands for the server's own base address in what is kept on a disk.
+pub(crate) const BASE_PLACEHOLDER: &str = "{{BASE}}";
+
+/// Longest `Host` header that is repeated in links.
+const HOST_BYTES_MAX: usize = 255;
 
 /// Largest body of a search: a detailed polygon fits many times.
 pub(crate) const SEARCH_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -42,4 +48,13 @@ pub(crate) fn json_response(status: StatusCode, body: impl Into<Body>) -> Respon
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
+}
+
+/// The address under which the client reached us, so that links lead back the same way, also
+/// through a container's port mapping.
+pub(crate) fn base_url(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    let usable = !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.bytes().all(plain);
+    usable.then(|| format!("http://{host}"))
 }

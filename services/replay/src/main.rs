@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use replay::{Clock, Fault, Options, Replay};
+use replay::{Clock, Fault, Hosts, Options, Replay};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -22,8 +22,54 @@ struct Arguments {
     /// Re-date the recorded week so that it starts today.
     #[arg(long)]
     shift: bool,
+    /// Play the exchanges of this directory before everything else.
+    #[arg(long, value_name = "DIR", conflicts_with = "record")]
+    recordings: Option<PathBuf>,
+    /// Ask the real hosts and keep their answers in this directory.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    #[command(flatten)]
+    hosts: HostArguments,
     #[command(flatten)]
     fault: FaultArguments,
+}
+
+/// Where the real hosts are; they are asked with --record alone.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Real hosts")]
+struct HostArguments {
+    /// Open-Meteo's forecasts, asked at /v1/forecast.
+    #[arg(long, value_name = "URL", default_value_t = Hosts::default().forecast)]
+    forecast_host: String,
+    /// Open-Meteo's archive, asked at /v1/archive.
+    #[arg(long, value_name = "URL", default_value_t = Hosts::default().archive)]
+    archive_host: String,
+    /// Open-Meteo's past forecasts, asked at /historical/v1/forecast.
+    #[arg(long, value_name = "URL", default_value_t = Hosts::default().historical)]
+    historical_host: String,
+    /// NASA POWER, asked at /api/temporal/.
+    #[arg(long, value_name = "URL", default_value_t = Hosts::default().power)]
+    power_host: String,
+    /// Root of the STAC API, asked at /search.
+    #[arg(long, value_name = "URL", default_value_t = Hosts::default().stac)]
+    stac_host: String,
+    /// Hosts of scene files, asked at /assets/<host>/; repeat it or put commas between.
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_values_t = Hosts::default().assets)]
+    assets_host: Vec<String>,
+}
+
+impl HostArguments {
+    fn hosts(self) -> Hosts {
+        let plain = |url: String| url.trim_end_matches('/').to_owned();
+        Hosts {
+            forecast: plain(self.forecast_host),
+            archive: plain(self.archive_host),
+            historical: plain(self.historical_host),
+            power: plain(self.power_host),
+            stac: plain(self.stac_host),
+            assets: self.assets_host.into_iter().map(plain).collect(),
+        }
+    }
 }
 
 /// The fault in force from the start. PUT and DELETE /_replay/faults change it later.
@@ -119,6 +165,8 @@ async fn main() -> ExitCode {
         data: arguments.data,
         shift: arguments.shift,
         fault: arguments.fault.fault(),
+        record: arguments.record.is_some().then(|| arguments.hosts.hosts()),
+        recordings: arguments.record.or(arguments.recordings),
         clock: Clock::system(),
     };
     let running = match Replay::start(options) {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
-use crate::answers::SEARCH_BODY_BYTES_MAX;
+use crate::answers::{SEARCH_BODY_BYTES_MAX, base_url};
 use crate::connection::Poison;
 use crate::control;
 use crate::damage::{Before, Met, Outcome, before, damaged, forget_redirect};
@@ -19,9 +20,7 @@ use crate::fault::take_own;
 use crate::open_meteo::Host;
 use crate::params::Params;
 use crate::stage::Stage;
-
-/// Longest `Host` header that is repeated in links.
-const HOST_BYTES_MAX: usize = 255;
+use crate::tape::Question;
 
 /// All routes. Provider routes are counted and can be faulted; the control API and `/healthz`
 /// are neither.
@@ -29,11 +28,13 @@ pub(crate) fn router(stage: Arc<Stage>) -> Router {
     let providers = Router::new()
         .route("/v1/forecast", get(forecast))
         .route("/v1/archive", get(archive))
+        .route("/historical/v1/forecast", get(archive))
         .route("/api/temporal/daily/point", get(power))
         .route("/search", post(search).layer(DefaultBodyLimit::max(SEARCH_BODY_BYTES_MAX)))
         .route("/s2/{*path}", get(file))
         .route("/farms/{*path}", get(file))
         .fallback(unknown)
+        .layer(from_fn_with_state(Arc::clone(&stage), on_tape))
         .layer(from_fn_with_state(Arc::clone(&stage), on_stage));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -76,6 +77,33 @@ async fn on_stage(
     response
 }
 
+/// Asks the real host while recording; else plays what was recorded, and where nothing was, what
+/// answers without a recording.
+async fn on_tape(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
+    let Some(tape) = &stage.tape else { return next.run(request).await };
+    let (parts, body) = request.into_parts();
+    let Some(base) = base_url(&parts.headers) else { return bad_host() };
+    let Ok(body) = to_bytes(body, SEARCH_BODY_BYTES_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let question = Question::new(&parts.method, &parts.uri, &parts.headers, &body);
+    let answer = match &stage.recorder {
+        Some(recorder) => {
+            let asked = (question, &parts.uri);
+            recorder.answer(asked, &parts.headers, body.clone(), (tape, &base)).await
+        }
+        None => tape.play(&question, &parts.headers, &base).await,
+    };
+    match answer {
+        Some(answer) => answer,
+        None => next.run(Request::from_parts(parts, Body::from(body))).await,
+    }
+}
+
+fn bad_host() -> Response {
+    (StatusCode::BAD_REQUEST, "the Host header is missing or malformed\n").into_response()
+}
+
 type Pairs = Query<Vec<(String, String)>>;
 
 async fn forecast(State(stage): State<Arc<Stage>>, Query(pairs): Pairs) -> Response {
@@ -91,10 +119,7 @@ async fn power(State(stage): State<Arc<Stage>>, Query(pairs): Pairs) -> Response
 }
 
 async fn search(State(stage): State<Arc<Stage>>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(base) = base_url(&headers) else {
-        return (StatusCode::BAD_REQUEST, "the Host header is missing or malformed\n")
-            .into_response();
-    };
+    let Some(base) = base_url(&headers) else { return bad_host() };
     stage.catalogue.respond(&body, &base)
 }
 
@@ -109,13 +134,4 @@ async fn file(
 
 async fn unknown(uri: Uri) -> Response {
     (StatusCode::NOT_FOUND, format!("replay plays no provider at {}\n", uri.path())).into_response()
-}
-
-/// The address under which the client reached us, so that links lead back the same way, also
-/// through a container's port mapping.
-fn base_url(headers: &HeaderMap) -> Option<String> {
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    let usable = !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.bytes().all(plain);
-    usable.then(|| format!("http://{host}"))
 }

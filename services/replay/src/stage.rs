@@ -11,6 +11,7 @@ use crate::open_meteo::OpenMeteo;
 use crate::power::Power;
 use crate::recorded::DataError;
 use crate::stac::Catalogue;
+use crate::tape::{Recorder, Tape};
 
 /// Everything the routes share.
 pub(crate) struct Stage {
@@ -18,6 +19,10 @@ pub(crate) struct Stage {
     pub(crate) power: Power,
     pub(crate) catalogue: Catalogue,
     pub(crate) files: Files,
+    /// What was recorded, when there is such a directory.
+    pub(crate) tape: Option<Tape>,
+    /// Who asks the real hosts, while recording.
+    pub(crate) recorder: Option<Recorder>,
     clock: Clock,
     shift: AtomicBool,
     pub(crate) faults: FaultSwitch,
@@ -32,6 +37,8 @@ impl Stage {
             power: Power::load(data)?,
             catalogue: Catalogue::load(data)?,
             files: Files::load(data, &["s2", "farms"])?,
+            tape: None,
+            recorder: None,
             clock,
             shift: AtomicBool::new(shift),
             faults: FaultSwitch::default(),

@@ -15,6 +15,7 @@
 mod faults;
 mod program;
 mod ranges;
+mod recording;
 
 use std::io::ErrorKind;
 use std::process::Command;
