@@ -15,5 +15,6 @@ mod ingestion;
 mod lifecycle;
 mod offset;
 mod reads;
+mod reference;
 mod scenery;
 mod search;

@@ -7,6 +7,7 @@
 mod header;
 mod parts;
 mod tiles;
+mod unpack;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
