@@ -1,12 +1,19 @@
-//! What survives a restart: the samples that others sent.
+//! What survives a restart: samples that others sent, fields, what scenes showed of them, and work
+//! that was asked for.
 //!
-//! Each database has its own SQL behind [`SampleStore`]; nothing outside this module sees SQL.
+//! Each database has its own SQL behind these traits; nothing outside this module sees SQL.
 
 pub mod sqlite;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 
+use crate::domain::field::{Field, FieldDraft, FieldId, Revision};
+use crate::domain::job::{Claim, Job, JobDraft, JobId, Verdict};
+use crate::domain::observation::Observation;
 use crate::domain::sample::{FarmId, Sample};
 
 /// Whether a sample was new.
@@ -52,6 +59,197 @@ pub trait SampleStore: Send + Sync + std::fmt::Debug {
     /// [`StoreError`] when it does not.
     async fn ping(&self) -> Result<(), StoreError>;
 }
+
+/// What became of an outline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The field is new.
+    Created,
+    /// The field had another outline before.
+    Replaced,
+    /// The field had this outline already; nothing changed.
+    Unchanged,
+}
+
+/// Where fields are kept.
+#[async_trait]
+pub trait FieldStore: Send + Sync + std::fmt::Debug {
+    /// Gives a field its outline. Another outline is another revision.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn put_field(&self, draft: &FieldDraft) -> Result<(Field, Put), StoreError>;
+
+    /// The field, when there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn field(&self, id: &FieldId) -> Result<Option<Field>, StoreError>;
+}
+
+/// What one scene showed of one field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The scene's identifier in the catalogue.
+    pub scene_id: String,
+    /// When it was acquired.
+    pub acquired_at: Timestamp,
+    /// Cloud cover of the whole scene in percent.
+    pub scene_cloud_cover_percent: Option<f64>,
+    /// The numbers.
+    pub observation: Observation,
+}
+
+/// An interval whose scenes were all looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Survey {
+    /// First day, UTC.
+    pub start: Date,
+    /// Last day, UTC.
+    pub end: Date,
+    /// Largest cloud cover of the scenes that were looked at, in percent; `None` for all.
+    pub max_cloud_percent: Option<f64>,
+    /// When the catalogue was asked.
+    pub at: Timestamp,
+    /// Scenes that exist and could not be read.
+    pub unread_count: u32,
+}
+
+/// Which observations belong together: the same outline, computed by the same rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Of which field.
+    pub field: FieldId,
+    /// Of which of its outlines.
+    pub revision: Revision,
+    /// Version of the rules that computed them.
+    pub engine_version: String,
+}
+
+/// Where observations are kept.
+#[async_trait]
+pub trait ObservationStore: Send + Sync + std::fmt::Debug {
+    /// Stores what a survey saw, all of it or nothing. A scene that was seen before by the same
+    /// rules is replaced, so that a survey may be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn put_seen(
+        &self,
+        series: &Series,
+        survey: &Survey,
+        seen: &[Seen],
+    ) -> Result<(), StoreError>;
+
+    /// What was seen from `start` to `end`, both days included, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn seen(
+        &self,
+        series: &Series,
+        start: Date,
+        end: Date,
+        limit: u32,
+    ) -> Result<Vec<Seen>, StoreError>;
+
+    /// The surveys that have a day in common with `start` to `end`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn surveys(
+        &self,
+        series: &Series,
+        start: Date,
+        end: Date,
+        limit: u32,
+    ) -> Result<Vec<Survey>, StoreError>;
+}
+
+/// What became of a job that was to be queued.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Queued {
+    /// It is queued.
+    New(Job),
+    /// The same work is queued or running already.
+    Already(Job),
+    /// The same kind of work for the same field was asked for less than the cooldown ago and has
+    /// ended; this is that job.
+    CoolingDown(Job),
+    /// As many jobs wait as may.
+    Full,
+}
+
+/// Where work waits, and outlives those who do it.
+#[async_trait]
+pub trait JobQueue: Send + Sync + std::fmt::Debug {
+    /// Queues a job; durable when this returns. A job of the same digest that has not ended takes
+    /// its place. `cooldown` counts from when the last job of the same field, revision and kind
+    /// was asked for; `waiting_max` bounds the jobs that have not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn queue(
+        &self,
+        draft: &JobDraft,
+        cooldown: Duration,
+        waiting_max: u32,
+    ) -> Result<Queued, StoreError>;
+
+    /// Takes the job that has waited longest, if any may be done now: one that is queued and whose
+    /// time has come, or one whose lease has ended. Two workers never hold the same claim.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn claim(&self, lease: Duration, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+
+    /// Lets the lease of a claim end later. False when the claim is lost: another worker has taken
+    /// over, and the work should be dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn extend(
+        &self,
+        claim: &Claim,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Says how the attempt ended. False when the claim is lost, and nothing has changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn finish(
+        &self,
+        claim: &Claim,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// The job, when there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError>;
+
+    /// How many jobs have not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn waiting(&self) -> Result<u64, StoreError>;
+
+    /// Forgets jobs that ended before `before`, a bounded number at a time. Returns how many are
+    /// gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    async fn forget_jobs(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// One database with everything in it.
+pub trait Store: SampleStore + FieldStore + ObservationStore + JobQueue {}
+
+impl<T: SampleStore + FieldStore + ObservationStore + JobQueue> Store for T {}
 
 /// The database cannot do what it should.
 #[derive(Debug, thiserror::Error)]

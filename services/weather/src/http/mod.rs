@@ -7,13 +7,15 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use chassis::clock::Now;
 use chassis::envelope::Failure;
+use chassis::openapi::Envelope;
 use jiff::Timestamp;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::answers::{Answers, Kept, Origin};
 use crate::domain::ask::Ask;
@@ -47,16 +49,26 @@ pub struct Weather {
     pub fresh: FreshTimes,
 }
 
-/// The routes of the service.
-pub fn routes(weather: Weather) -> Router {
-    Router::new()
-        .route("/api/v1/weather/current/", get(current))
-        .route("/api/v1/weather/hourly/", get(hourly))
-        .route("/api/v1/weather/daily/", get(daily))
-        .route("/api/v1/weather/weekly/", get(weekly))
+/// What the document says of the whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(info(title = "weather", description = "Current, hourly, daily and weekly weather."))]
+struct Document;
+
+/// The routes of the service, documented.
+pub fn routes(weather: Weather) -> OpenApiRouter {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(current))
+        .routes(routes!(hourly))
+        .routes(routes!(daily))
+        .routes(routes!(weekly))
         .with_state(weather)
 }
 
+/// The newest observation at a place.
+#[utoipa::path(
+    get, path = "/api/v1/weather/current/", params(query::PlaceParams),
+    responses((status = 200, description = "The newest observation.", body = inline(Envelope<CurrentView>)))
+)]
 async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let ask = match query::current(&pairs, &weather.rules) {
@@ -71,6 +83,11 @@ async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> 
         .await
 }
 
+/// Hours from the running one on.
+#[utoipa::path(
+    get, path = "/api/v1/weather/hourly/", params(query::PlaceParams, query::HoursParams),
+    responses((status = 200, description = "Hours, oldest first.", body = inline(Envelope<HourlyView>)))
+)]
 async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let (ask, count) = match query::hourly(&pairs, &weather.rules) {
@@ -87,6 +104,11 @@ async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> R
         .await
 }
 
+/// The days of a range.
+#[utoipa::path(
+    get, path = "/api/v1/weather/daily/", params(query::PlaceParams, query::RangeParams),
+    responses((status = 200, description = "Days, oldest first.", body = inline(Envelope<DailyView>)))
+)]
 async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let provider = weather.answers.provider();
@@ -103,6 +125,11 @@ async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Re
         .await
 }
 
+/// The days of a range, by weeks from Monday to Sunday.
+#[utoipa::path(
+    get, path = "/api/v1/weather/weekly/", params(query::PlaceParams, query::RangeParams),
+    responses((status = 200, description = "Weeks, oldest first.", body = inline(Envelope<WeeklyView>)))
+)]
 async fn weekly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let provider = weather.answers.provider();

@@ -8,7 +8,7 @@ use replay::{Options, Replay, Running};
 /// A running service with a database of its own.
 pub(crate) struct Weather {
     pub(crate) process: Process,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// The service, not started, with nothing of this process's environment.

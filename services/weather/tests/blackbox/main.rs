@@ -7,8 +7,11 @@
     reason = "a failed test panics"
 )]
 
+mod auth;
+mod auth_keys;
 mod bench;
 mod contract;
 mod freshness;
 mod lifecycle;
+mod openapi;
 mod provider;

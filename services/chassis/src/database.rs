@@ -1,0 +1,256 @@
+//! How does a service hold a database without ever waiting long for it?
+//!
+//! Connections are few and waiting for one is bounded twice: by number, so that a burst is turned
+//! away at once, and by time, so that nobody waits longer than its answer is worth. A database that
+//! is away when the service starts does not keep it from starting: its tables are brought to the
+//! present version before the first connection is handed out.
+
+mod series;
+mod settings;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use prometheus::IntGauge;
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{Connection, Pool, Transaction};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
+
+use crate::metrics::{InFlight, Metrics};
+
+pub use series::DatabaseSeries;
+pub use settings::{DatabaseSettings, DatabaseUrl};
+
+/// Connections to one database, with a bound on who waits for them. Cheap to clone.
+#[derive(Debug)]
+pub struct Database<DB: sqlx::Database> {
+    inner: Arc<Inner<DB>>,
+}
+
+#[derive(Debug)]
+struct Inner<DB: sqlx::Database> {
+    pool: Pool<DB>,
+    settings: DatabaseSettings,
+    migrator: &'static Migrator,
+    migrated: OnceCell<()>,
+    /// One permit for each caller that holds a connection or waits for one.
+    callers: Semaphore,
+    series: DatabaseSeries,
+}
+
+impl<DB: sqlx::Database> Clone for Database<DB> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+/// A connection for as long as it is held.
+#[derive(Debug)]
+pub struct Lease<'a, T> {
+    held: T,
+    _caller: tokio::sync::SemaphorePermit<'a>,
+}
+
+impl<T> Deref for Lease<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.held
+    }
+}
+
+impl<T> std::ops::DerefMut for Lease<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.held
+    }
+}
+
+impl<'a, DB: sqlx::Database> Lease<'a, Transaction<'static, DB>> {
+    /// Makes everything done in the transaction durable.
+    ///
+    /// # Errors
+    /// When the database refuses; nothing was done then.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        self.held.commit().await
+    }
+}
+
+impl<DB> Database<DB>
+where
+    DB: sqlx::Database,
+    DB::Connection: Migrate,
+{
+    /// Opens a database and brings its tables to the present version.
+    ///
+    /// A database that cannot be reached now is asked again whenever a connection is wanted.
+    ///
+    /// # Errors
+    /// When it can be reached and will never do: a wrong password, tables of a newer version.
+    pub async fn open(
+        options: <DB::Connection as Connection>::Options,
+        settings: &DatabaseSettings,
+        migrator: &'static Migrator,
+        metrics: &Metrics,
+    ) -> Result<Self, OpenError> {
+        let pool = PoolOptions::<DB>::new()
+            .max_connections(settings.connections_max)
+            .acquire_timeout(settings.acquire_timeout)
+            .connect_lazy_with(options);
+        let series = DatabaseSeries::register(metrics, &pool)?;
+        let callers = usize::try_from(settings.connections_max).unwrap_or(1);
+        let inner = Inner {
+            pool,
+            settings: settings.clone(),
+            migrator,
+            migrated: OnceCell::new(),
+            callers: Semaphore::new(callers.saturating_add(settings.waiting_max)),
+            series,
+        };
+        let database = Self { inner: Arc::new(inner) };
+        match database.inner.migrate().await {
+            Ok(()) => Ok(database),
+            Err(MigrateError::Execute(error)) if is_away(&error) => {
+                tracing::warn!(%error, "the database cannot be reached: starting without it");
+                Ok(database)
+            }
+            Err(error) => Err(OpenError::Migrate(error)),
+        }
+    }
+
+    /// A connection, within the bounds of the settings.
+    ///
+    /// # Errors
+    /// [`AcquireError`]; a caller is told at once when too many wait already.
+    pub async fn acquire(&self) -> Result<Lease<'_, PoolConnection<DB>>, AcquireError> {
+        self.lease(async || self.inner.pool.acquire().await).await
+    }
+
+    /// A transaction, within the bounds of the settings. Dropped without a commit it did nothing.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub async fn begin(&self) -> Result<Lease<'_, Transaction<'static, DB>>, AcquireError> {
+        self.lease(async || self.inner.pool.begin().await).await
+    }
+
+    /// Whether the database answers and its tables are there.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub async fn ping(&self) -> Result<(), AcquireError> {
+        let mut lease = self.acquire().await?;
+        lease.ping().await.map_err(AcquireError::Failed)
+    }
+
+    /// Closes all connections once they are given back.
+    pub async fn close(&self) {
+        self.inner.pool.close().await;
+    }
+
+    async fn lease<T>(
+        &self,
+        take: impl AsyncFnOnce() -> Result<T, sqlx::Error>,
+    ) -> Result<Lease<'_, T>, AcquireError> {
+        let inner = &*self.inner;
+        let asked = Instant::now();
+        let outcome = inner.lease(asked, take).await;
+        inner.series.acquired(outcome.as_ref().map(|_| ()), asked.elapsed());
+        outcome
+    }
+}
+
+impl<DB> Inner<DB>
+where
+    DB: sqlx::Database,
+    DB::Connection: Migrate,
+{
+    async fn lease<T>(
+        &self,
+        asked: Instant,
+        take: impl AsyncFnOnce() -> Result<T, sqlx::Error>,
+    ) -> Result<Lease<'_, T>, AcquireError> {
+        let Ok(caller) = self.callers.try_acquire() else { return Err(AcquireError::Exhausted) };
+        let timed_out =
+            || AcquireError::TimedOut { acquire_timeout: self.settings.acquire_timeout };
+        let waiting = InFlight::enter(self.waiting());
+        let taken = tokio::time::timeout_at(asked + self.settings.acquire_timeout, async {
+            self.migrated.get_or_try_init(|| self.migrate_once()).await?;
+            take().await.map_err(AcquireError::from)
+        });
+        let held = taken.await.map_err(|_elapsed| timed_out())?.map_err(|error| match error {
+            AcquireError::Failed(sqlx::Error::PoolTimedOut) => timed_out(),
+            other => other,
+        })?;
+        drop(waiting);
+        Ok(Lease { held, _caller: caller })
+    }
+
+    fn waiting(&self) -> &IntGauge {
+        self.series.waiting()
+    }
+
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        self.migrated.get_or_try_init(|| self.migrate_now()).await.copied()
+    }
+
+    async fn migrate_once(&self) -> Result<(), AcquireError> {
+        self.migrate_now().await.map_err(|error| match error {
+            MigrateError::Execute(error) => AcquireError::Failed(error),
+            error => {
+                tracing::error!(%error, "the tables cannot be brought to the present version");
+                AcquireError::Tables
+            }
+        })
+    }
+
+    async fn migrate_now(&self) -> Result<(), MigrateError> {
+        let mut connection = self.pool.acquire().await?;
+        self.migrator.run_direct(None, &mut *connection, false).await
+    }
+}
+
+/// Whether waiting may help: nobody listens there, or the server is not up yet.
+fn is_away(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_))
+}
+
+/// A database that will never do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It refused, or its tables cannot be brought to the present version.
+    #[error("the database cannot be used: {0}; check the address, the password and the version")]
+    Migrate(#[source] MigrateError),
+    /// Its series are registered already.
+    #[error("the database's metrics cannot be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// No connection could be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// All connections are in use and as many callers as may wait do so already.
+    #[error("all connections of the database are in use and too many callers wait for one")]
+    Exhausted,
+    /// None became free in time.
+    #[error("no connection of the database became free within {} ms", acquire_timeout.as_millis())]
+    TimedOut {
+        /// How long it was waited.
+        acquire_timeout: std::time::Duration,
+    },
+    /// The tables are of a version that this program does not know.
+    #[error("the tables of the database cannot be used; the log says why")]
+    Tables,
+    /// The database failed.
+    #[error("the database cannot be reached: {0}")]
+    Failed(#[from] sqlx::Error),
+}
+
+impl AcquireError {
+    /// Whether to come back in a moment: the database is not at fault, or is only away.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Exhausted | Self::TimedOut { .. })
+    }
+}
