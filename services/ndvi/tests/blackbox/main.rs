@@ -22,6 +22,7 @@ mod lifecycle;
 mod offset;
 mod rasters;
 mod reads;
+mod reference;
 mod samples_survive;
 mod scenery;
 mod search;
