@@ -16,8 +16,8 @@ use crate::answers::memory::Memory;
 use crate::domain::ask::{Ask, Question};
 use crate::domain::report::Report;
 use crate::metrics::WeatherMetrics;
-use crate::providers::Provider;
 use crate::providers::failure::ProviderError;
+use crate::providers::{Fetched, Provider};
 use crate::store::writer::StoreWriter;
 use crate::store::{Record, StoreError, WeatherStore};
 
@@ -158,6 +158,16 @@ impl Answers {
         outcome
     }
 
+    /// Asks for several answers that no client waits for and keeps them, so that the next client
+    /// finds them fresh. One result an ask, in the same order.
+    pub async fn refresh(&self, asks: &[Ask], now: Now) -> Vec<Result<Kept, ProviderError>> {
+        let fetched = self.inner.provider.fetch_many(asks, now).await;
+        let keep = |(ask, fetched): (&Ask, Result<Fetched, ProviderError>)| {
+            fetched.map(|fetched| self.inner.keep(ask, fetched, now))
+        };
+        asks.iter().zip(fetched).map(keep).collect()
+    }
+
     async fn look_up(
         &self,
         ask: &Ask,
@@ -214,10 +224,14 @@ impl Inner {
                 "the provider did not answer"
             );
         })?;
+        Ok(self.keep(ask, fetched, now))
+    }
+
+    fn keep(&self, ask: &Ask, fetched: Fetched, now: Now) -> Kept {
         let kept = Kept::new(fetched.report.clone(), now.wall);
         self.memory.keep(ask.clone(), kept.clone(), now);
         self.writer.write(Record { ask: ask.clone(), fetched_at: now.wall, fetched });
-        Ok(kept)
+        kept
     }
 
     /// The newest stored answer that is not older than `stale_for`, put back into memory.

@@ -39,6 +39,18 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// [`ProviderError`], by what the client should be told.
     async fn fetch(&self, ask: &Ask, now: Now) -> Result<Fetched, ProviderError>;
 
+    /// Asks several questions that no client waits for, with as few calls as the provider allows.
+    /// One result an ask, in the same order.
+    async fn fetch_many(&self, asks: &[Ask], now: Now) -> Vec<Result<Fetched, ProviderError>> {
+        let mut results = Vec::with_capacity(asks.len());
+        for ask in asks {
+            // Each call has a deadline of its own; the calendar stays that of `now`.
+            let now = Now { instant: Now::read().instant, ..now };
+            results.push(self.fetch(ask, now).await);
+        }
+        results
+    }
+
     /// Reads an answer that it gave earlier.
     ///
     /// # Errors

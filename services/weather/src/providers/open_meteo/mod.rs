@@ -4,6 +4,7 @@
 //! permits, the single retry and the one deadline over everything.
 
 pub mod answer;
+pub mod batch;
 pub mod refusal;
 pub mod request;
 
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::ask::{Ask, ProviderName};
+use crate::domain::place::Cell;
 use crate::domain::report::Report;
 use crate::metrics::WeatherMetrics;
 use crate::providers::failure::ProviderError;
@@ -37,6 +39,10 @@ const PAST_DAYS_MAX: i64 = 92;
 
 /// Coming days the forecast host has at most; it says itself when it has one less.
 const COMING_DAYS_MAX: i64 = 16;
+
+/// Points in one call at most: an answer about so many points and a year of days stays below the
+/// bound of a body, and the address below that of any server.
+const POINTS_PER_CALL_MAX: usize = 50;
 
 /// How Open-Meteo is reached.
 #[derive(Clone, Debug)]
@@ -72,10 +78,29 @@ impl OpenMeteo {
         Self { client, settings, permits, metrics }
     }
 
-    async fn attempts(&self, ask: &Ask, now: Now) -> Result<Usable, ProviderError> {
+    /// One call about several points that differ in nothing else, within one deadline.
+    async fn together(&self, asks: &[&Ask], now: Now) -> Result<Vec<Fetched>, ProviderError> {
+        let timed_out = || ProviderError::TimedOut { deadline: self.settings.deadline };
+        let deadline = Instant::from_std(now.instant) + self.settings.deadline;
+        let answered = timeout_at(deadline, async {
+            // The semaphore is never closed; if it were, no call would be allowed.
+            let _permit = self.permits.acquire().await.map_err(|_closed| timed_out())?;
+            self.attempts(asks, now).await
+        });
+        let usable = answered.await.map_err(|_elapsed| timed_out())??;
+        let took = Now::read().instant.saturating_duration_since(now.instant);
+        let fetched = |(ask, usable): (&&Ask, Usable)| {
+            let weight = request::weight(ask.question);
+            let Usable { report, body, http_status } = usable;
+            Fetched { report, body, http_status, took, weight }
+        };
+        Ok(asks.iter().zip(usable).map(fetched).collect())
+    }
+
+    async fn attempts(&self, asks: &[&Ask], now: Now) -> Result<Vec<Usable>, ProviderError> {
         let mut attempt = 1;
         loop {
-            let outcome = self.call(ask, now).await;
+            let outcome = self.call(asks, now).await;
             match outcome {
                 Err(error) if attempt < ATTEMPTS_MAX && error.is_worth_a_retry() => {
                     tracing::warn!(code = error.code(), %error, attempt, "asking once more");
@@ -88,19 +113,21 @@ impl OpenMeteo {
     }
 
     /// One call on the wire, counted by its outcome also when the deadline cancels it.
-    async fn call(&self, ask: &Ask, now: Now) -> Result<Usable, ProviderError> {
+    async fn call(&self, asks: &[&Ask], now: Now) -> Result<Vec<Usable>, ProviderError> {
         let _in_flight = InFlight::enter(&self.metrics.in_flight(self.name()));
         let mut call = self.metrics.call(self.name());
-        let outcome = self.exchange(ask, now).await;
+        let outcome = self.exchange(asks, now).await;
         call.ended(outcome.as_ref().map_or_else(ProviderError::code, |_| "answered"));
         outcome
     }
 
-    async fn exchange(&self, ask: &Ask, now: Now) -> Result<Usable, ProviderError> {
+    async fn exchange(&self, asks: &[&Ask], now: Now) -> Result<Vec<Usable>, ProviderError> {
+        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        let cells: Vec<Cell> = asks.iter().map(|ask| ask.cell).collect();
         let response = self
             .client
             .get(format!("{}/v1/forecast", self.settings.base_url))
-            .query(&request::query(ask))
+            .query(&request::query(first.question, &first.zone, &cells))
             .send()
             .await
             .map_err(|error| unreachable(&error))?;
@@ -116,7 +143,13 @@ impl OpenMeteo {
         if status != 200 {
             return Err(refusal::meaning(status, &body, retry_after, now));
         }
-        Ok(Usable { report: answer::read(ask, &body)?, body, http_status: status })
+        let parts = batch::split(&body, asks.len())?;
+        asks.iter()
+            .zip(parts)
+            .map(|(ask, body)| {
+                Ok(Usable { report: answer::read(ask, &body)?, body, http_status: status })
+            })
+            .collect()
     }
 }
 
@@ -142,18 +175,26 @@ impl Provider for OpenMeteo {
     }
 
     async fn fetch(&self, ask: &Ask, now: Now) -> Result<Fetched, ProviderError> {
-        let timed_out = || ProviderError::TimedOut { deadline: self.settings.deadline };
-        let deadline = Instant::from_std(now.instant) + self.settings.deadline;
-        let answered = timeout_at(deadline, async {
-            // The semaphore is never closed; if it were, no call would be allowed.
-            let _permit = self.permits.acquire().await.map_err(|_closed| timed_out())?;
-            self.attempts(ask, now).await
-        });
-        let Usable { report, body, http_status } =
-            answered.await.map_err(|_elapsed| timed_out())??;
-        let took = Now::read().instant.saturating_duration_since(now.instant);
-        let weight = request::weight(ask.question);
-        Ok(Fetched { report, body, http_status, took, weight })
+        let fetched = self.together(&[ask], now).await?;
+        fetched.into_iter().next().ok_or_else(|| ProviderError::invalid("it is empty"))
+    }
+
+    async fn fetch_many(&self, asks: &[Ask], now: Now) -> Vec<Result<Fetched, ProviderError>> {
+        let mut results: Vec<Option<Result<Fetched, ProviderError>>> = vec![None; asks.len()];
+        for places in batch::groups(asks, POINTS_PER_CALL_MAX) {
+            let group: Vec<&Ask> = places.iter().filter_map(|place| asks.get(*place)).collect();
+            // Each call has a deadline of its own; the calendar stays that of `now`.
+            let now = Now { instant: Now::read().instant, ..now };
+            let outcome = self.together(&group, now).await;
+            for (number, place) in places.into_iter().enumerate() {
+                let own = outcome.as_ref().map(|fetched| fetched.get(number).cloned());
+                if let Some(slot) = results.get_mut(place) {
+                    *slot = own.map_err(Clone::clone).transpose();
+                }
+            }
+        }
+        let unanswered = || Err(ProviderError::invalid("a point was left out"));
+        results.into_iter().map(|result| result.unwrap_or_else(unanswered)).collect()
     }
 
     fn read(&self, ask: &Ask, body: &[u8]) -> Result<Report, ProviderError> {
