@@ -142,3 +142,12 @@ async fn readiness_says_why_not() {
         r#"{"status":1,"message":"Not ready","data":null,"errors":{"detail":"the database is away"}}"#,
     );
 }
+
+#[tokio::test]
+async fn service_that_does_without_something_is_ready_and_says_so() {
+    let degraded = || async { Ok(Some("the database is away".to_owned())) };
+    let address = start(Readiness::degradable(degraded)).await;
+    Request::to(address, "GET", "/readyz").send().await.expect_status(200).expect_body(
+        r#"{"status":0,"message":"ok","data":{"status":"ready","degraded":"the database is away"},"errors":null}"#,
+    );
+}
