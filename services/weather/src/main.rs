@@ -15,15 +15,17 @@ use weather::http::{Weather, routes};
 use weather::metrics::WeatherMetrics;
 use weather::providers::open_meteo::OpenMeteo;
 use weather::settings::Settings;
-use weather::store::sqlite::SqliteStore;
 use weather::store::writer::StoreWriter;
-use weather::store::{StoreError, WeatherStore};
+use weather::store::{self, Store, StoreError, WeatherStore};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Longest wait for answers that are still to be written when the service stops.
 const STORE_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the database when somebody asks whether the service is ready.
+const STORE_PING_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Exit status of a configuration fault, as in sysexits.h.
 const EXIT_CONFIG: u8 = 78;
@@ -52,8 +54,7 @@ async fn run() -> Result<(), StartError> {
     let settings = Settings::read(Environment::from_environment())?;
     let metrics = Metrics::new()?;
     let weather_metrics = WeatherMetrics::register(&metrics)?;
-    let store = SqliteStore::open(&settings.store.url, settings.store.connections_max).await?;
-    let store = Arc::new(store);
+    let store = store::open(&settings.store.database, &metrics).await?;
     let provider = open_meteo(&settings, weather_metrics.clone())?;
     let (writer, writing) = StoreWriter::start(
         Arc::clone(&store) as Arc<dyn WeatherStore>,
@@ -61,7 +62,7 @@ async fn run() -> Result<(), StartError> {
         settings.store.retention,
         weather_metrics.clone(),
     );
-    let readiness = ready_while_writing(writer.clone());
+    let readiness = ready_while_writing(writer.clone(), Arc::clone(&store));
     let answers = Answers::new(
         Arc::new(provider),
         Arc::clone(&store) as Arc<dyn WeatherStore>,
@@ -87,13 +88,20 @@ fn open_meteo(settings: &Settings, metrics: WeatherMetrics) -> Result<OpenMeteo,
     Ok(OpenMeteo::new(client, settings.open_meteo.clone(), metrics))
 }
 
-/// The service needs no database to answer, so a database that is away does not make it unready:
-/// only a writer that has died does, since nothing would bring it back.
-fn ready_while_writing(writer: StoreWriter) -> Readiness {
-    Readiness::check(move || {
-        let running = writer.is_running();
+/// The service needs no database to answer, so a database that is away does not make it unready,
+/// only degraded. A writer that has died does, since nothing would bring it back.
+fn ready_while_writing(writer: StoreWriter, store: Arc<dyn Store>) -> Readiness {
+    Readiness::degradable(move || {
+        let (running, store) = (writer.is_running(), Arc::clone(&store));
         async move {
-            if running { Ok(()) } else { Err("the store's writer has ended; restart".to_owned()) }
+            if !running {
+                return Err("the store's writer has ended; restart".to_owned());
+            }
+            match tokio::time::timeout(STORE_PING_TIMEOUT, store.ping()).await {
+                Ok(Ok(())) => Ok(None),
+                Ok(Err(error)) => Ok(Some(format!("answers are not stored: {error}"))),
+                Err(_elapsed) => Ok(Some("answers are not stored: the database is silent".into())),
+            }
         }
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chassis::clock::Now;
 use chassis::metrics::Metrics;
-use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::domain::ask::ProviderName;
 
@@ -20,6 +20,8 @@ pub struct WeatherMetrics {
     answers: IntCounterVec,
     store_writes: IntCounterVec,
     store_queue_depth: IntGauge,
+    store_retries: IntCounter,
+    store_up: IntGauge,
 }
 
 impl WeatherMetrics {
@@ -33,6 +35,9 @@ impl WeatherMetrics {
             &["provider"],
         )?;
         metrics.registry().register(Box::new(provider_in_flight.clone()))?;
+        let store_retries =
+            IntCounter::new("store_retries_total", "Writes that have to be made once more.")?;
+        metrics.registry().register(Box::new(store_retries.clone()))?;
         Ok(Self {
             provider_requests: metrics.counter(
                 "provider_requests_total",
@@ -52,11 +57,14 @@ impl WeatherMetrics {
             )?,
             store_writes: metrics.counter(
                 "store_writes_total",
-                "Provider answers handed to the store, by result.",
+                "Provider answers handed to the store, by result: stored, failed or dropped.",
                 &["result"],
             )?,
             store_queue_depth: metrics
                 .gauge("store_queue_depth", "Provider answers waiting to be written.")?,
+            store_retries,
+            store_up: metrics
+                .gauge("store_up", "Whether the last write to the store came through.")?,
         })
     }
 
@@ -81,18 +89,21 @@ impl WeatherMetrics {
         self.answers.with_label_values(&[kind, cache]).inc();
     }
 
-    pub(crate) fn queued(&self) {
-        self.store_queue_depth.inc();
+    pub(crate) fn queue_depth(&self, answers: usize) {
+        self.store_queue_depth.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn written(&self, result: &str, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.store_queue_depth.sub(count);
-        self.store_writes.with_label_values(&[result]).inc_by(count.unsigned_abs());
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.store_writes.with_label_values(&[result]).inc_by(count);
     }
 
-    pub(crate) fn dropped(&self) {
-        self.store_writes.with_label_values(&["dropped"]).inc();
+    pub(crate) fn retried(&self) {
+        self.store_retries.inc();
+    }
+
+    pub(crate) fn store_is_up(&self, up: bool) {
+        self.store_up.set(i64::from(up));
     }
 }
 

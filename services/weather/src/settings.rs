@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
@@ -46,8 +47,8 @@ pub struct Settings {
     pub fresh: FreshTimes,
     /// `WEATHER_STALE_MAX_{CURRENT,FORECAST}_S`, `WEATHER_CACHE_ENTRIES_MAX`.
     pub bounds: Bounds,
-    /// `WEATHER_DATABASE_URL`, `WEATHER_DATABASE_CONNECTIONS_MAX`, `WEATHER_STORE_QUEUE_MAX`,
-    /// `WEATHER_STORE_RETENTION_DAYS`.
+    /// `WEATHER_DATABASE_{URL,CONNECTIONS_MAX,WAITING_MAX,ACQUIRE_TIMEOUT_MS,STATEMENT_TIMEOUT_MS}`,
+    /// `WEATHER_STORE_QUEUE_MAX`, `WEATHER_STORE_RETENTION_DAYS`.
     pub store: StoreSettings,
     /// `OPEN_METEO_BASE_URL`, `OPEN_METEO_TIMEOUT_MS`, `OPEN_METEO_CALLS_MAX`,
     /// `OPEN_METEO_BODY_BYTES_MAX`.
@@ -59,10 +60,8 @@ pub struct Settings {
 /// How the store is reached and how much it takes.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// Address of the database.
-    pub url: String,
-    /// Connections held at most.
-    pub connections_max: u32,
+    /// Where the database is and how much of it is taken.
+    pub database: DatabaseSettings,
     /// Answers waiting to be written at most.
     pub queue_max: usize,
     /// Time after which a stored answer is deleted.
@@ -130,8 +129,7 @@ fn bounds(env: &mut Environment) -> Bounds {
 fn store(env: &mut Environment) -> StoreSettings {
     let days: u64 = env.number("WEATHER_STORE_RETENTION_DAYS", 7, 1..=3660);
     StoreSettings {
-        url: env.text("WEATHER_DATABASE_URL", "sqlite://weather.db?mode=rwc"),
-        connections_max: env.number("WEATHER_DATABASE_CONNECTIONS_MAX", 4, 1..=100),
+        database: DatabaseSettings::read(env, "WEATHER", "sqlite://weather.db?mode=rwc", 4),
         queue_max: env.number("WEATHER_STORE_QUEUE_MAX", 256, 1..=100_000),
         retention: Duration::from_secs(days * 86_400),
     }

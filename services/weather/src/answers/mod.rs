@@ -230,7 +230,7 @@ impl Inner {
     fn keep(&self, ask: &Ask, fetched: Fetched, now: Now) -> Kept {
         let kept = Kept::new(fetched.report.clone(), now.wall);
         self.memory.keep(ask.clone(), kept.clone(), now);
-        self.writer.write(Record { ask: ask.clone(), fetched_at: now.wall, fetched });
+        self.writer.write(Record::new(ask.clone(), now.wall, fetched));
         kept
     }
 
