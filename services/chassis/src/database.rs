@@ -9,6 +9,7 @@ mod series;
 mod settings;
 
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use prometheus::IntGauge;
@@ -24,6 +25,13 @@ use crate::metrics::{InFlight, Metrics};
 pub use series::DatabaseSeries;
 pub use settings::{DatabaseSettings, DatabaseUrl};
 
+/// What is done with the connection over which tables are changed, before they are. It is closed
+/// afterwards, and with it ends whatever the server keeps for it, such as a lock.
+pub type Prepare<DB> =
+    for<'c> fn(
+        &'c mut <DB as sqlx::Database>::Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>>;
+
 /// Connections to one database, with a bound on who waits for them. Cheap to clone.
 #[derive(Debug)]
 pub struct Database<DB: sqlx::Database> {
@@ -35,6 +43,7 @@ struct Inner<DB: sqlx::Database> {
     pool: Pool<DB>,
     settings: DatabaseSettings,
     migrator: &'static Migrator,
+    prepare: Option<Prepare<DB>>,
     migrated: OnceCell<()>,
     /// The attempt to bring the tables to the present version, for whoever waits for it.
     migration: Mutex<Option<JoinHandle<Result<(), MigrateError>>>>,
@@ -97,16 +106,16 @@ where
         migrator: &'static Migrator,
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
-        Self::open_with(PoolOptions::new(), options, settings, migrator, metrics).await
+        Self::open_with((PoolOptions::new(), None), options, settings, migrator, metrics).await
     }
 
-    /// [`Self::open`] with what `pool` says is to be done with every new connection. Its numbers
-    /// are those of `settings`.
+    /// [`Self::open`] with what `pool` says is to be done with every new connection, and `prepare`
+    /// with the one that changes tables. The numbers of `pool` are those of `settings`.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with(
-        pool: PoolOptions<DB>,
+        (pool, prepare): (PoolOptions<DB>, Option<Prepare<DB>>),
         options: <DB::Connection as Connection>::Options,
         settings: &DatabaseSettings,
         migrator: &'static Migrator,
@@ -122,6 +131,7 @@ where
             pool,
             settings: settings.clone(),
             migrator,
+            prepare,
             migrated: OnceCell::new(),
             migration: Mutex::new(None),
             callers: Semaphore::new(callers.saturating_add(settings.waiting_max)),
@@ -243,6 +253,9 @@ where
         let mut connection = self.pool.acquire().await?;
         // It may still hold the lock under which tables are changed when an attempt has failed.
         connection.close_on_drop();
+        if let Some(prepare) = self.prepare {
+            prepare(&mut connection).await?;
+        }
         let mut outcome = self.migrator.run_direct(None, &mut *connection, false).await;
         for _migration in self.migrator.iter() {
             let Err(MigrateError::ExecuteMigration(..)) = &outcome else { break };

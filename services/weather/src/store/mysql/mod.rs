@@ -7,13 +7,13 @@
 mod answers;
 mod points;
 
+use std::pin::Pin;
 use std::str::FromStr as _;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chassis::database::{Database, DatabaseSettings};
+use chassis::database::{Database, DatabaseSettings, Prepare};
 use chassis::metrics::Metrics;
 use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions};
@@ -48,17 +48,11 @@ impl MySqlStore {
             return Err(unusable("it names no database".to_owned()));
         }
         let session = session(settings.statement_timeout);
-        let mended = Arc::new(AtomicBool::new(false));
         let pool = MySqlPoolOptions::new().after_connect(move |connection, _| {
-            let (session, mended) = (session.clone(), Arc::clone(&mended));
-            Box::pin(async move {
-                connection.execute(AssertSqlSafe(session)).await?;
-                if !mended.swap(true, Ordering::Relaxed) {
-                    mend(connection).await;
-                }
-                Ok(())
-            })
+            let session = session.clone();
+            Box::pin(async move { connection.execute(AssertSqlSafe(session)).await.map(drop) })
         });
+        let pool = (pool, Some(prepare as Prepare<MySql>));
         let database = Database::open_with(pool, options, settings, &MIGRATOR, metrics).await;
         let hint = "the user must be allowed to create, read and write tables in it";
         let database = database.map_err(|source| StoreError::Open { source, hint })?;
@@ -95,16 +89,38 @@ fn session(statement_timeout: Duration) -> String {
     )
 }
 
-/// Lets a migration that was cut off be run again, which does no harm: each is one statement that
-/// changes nothing when its change is there already.
-async fn mend(connection: &mut MySqlConnection) {
-    let cut_off = "DELETE FROM _weather_migrations WHERE success = FALSE";
-    if let Ok(done) = connection.execute(cut_off).await
-        && done.rows_affected() > 0
-    {
-        tracing::warn!("a migration was cut off: it is run again");
-    }
-    // Before the first migration there is no such table.
+/// What the connection is told over which tables are changed: to take its time.
+const PATIENT: &str = "SET SESSION sql_mode = @@sql_mode\
+     /*M!100108 , SESSION max_statement_time = 0 */\
+     /*!50708 , SESSION max_execution_time = 0 */";
+
+/// Waits up to a minute until no other process changes tables, and lets a migration that was cut
+/// off be run again, which does no harm: each is one statement that changes nothing when its
+/// change is there already.
+///
+/// The migrator's own lock is none on MariaDB, which refuses to wait without a bound.
+fn prepare(
+    connection: &mut MySqlConnection,
+) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + '_>> {
+    Box::pin(async move {
+        connection.execute(PATIENT).await?;
+        let locked: Option<i64> =
+            sqlx::query_scalar("SELECT GET_LOCK(CONCAT('weather.', SHA1(DATABASE())), 60)")
+                .fetch_one(&mut *connection)
+                .await?;
+        if locked != Some(1) {
+            let why = "another process has been changing the tables for a minute";
+            return Err(sqlx::Error::Protocol(why.to_owned()));
+        }
+        // Before the first migration there is no such table.
+        let cut_off = "DELETE FROM _weather_migrations WHERE success = FALSE";
+        if let Ok(done) = connection.execute(cut_off).await
+            && done.rows_affected() > 0
+        {
+            tracing::warn!("a migration was cut off: it is run again");
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
