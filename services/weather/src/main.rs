@@ -11,10 +11,15 @@ use chassis::service::{Readiness, Service};
 use chassis::settings::{Settings as Environment, SettingsError};
 use clap::Parser;
 use weather::answers::Answers;
+use weather::domain::ask::ProviderName;
 use weather::http::{Weather, routes};
 use weather::metrics::WeatherMetrics;
-use weather::providers::open_meteo::OpenMeteo;
-use weather::settings::Settings;
+use weather::providers::Providers;
+use weather::providers::budget::{Budget, BudgetLimits};
+use weather::providers::line::{Host, Line};
+use weather::providers::nasa_power::NasaPower;
+use weather::providers::open_meteo::{OpenMeteo, OpenMeteoHosts};
+use weather::settings::{LineSettings, Settings};
 use weather::store::writer::StoreWriter;
 use weather::store::{self, Store, StoreError, WeatherStore};
 
@@ -30,7 +35,7 @@ const STORE_PING_TIMEOUT: Duration = Duration::from_millis(500);
 /// Exit status of a configuration fault, as in sysexits.h.
 const EXIT_CONFIG: u8 = 78;
 
-/// Current, hourly, daily and weekly weather over HTTP, from Open-Meteo.
+/// Current, hourly, daily and weekly weather over HTTP, from Open-Meteo and NASA POWER.
 ///
 /// All settings are environment variables, such as PORT, LISTEN, WEATHER_DATABASE_URL and
 /// OPEN_METEO_BASE_URL. A misspelt one is refused with the name that was meant.
@@ -55,7 +60,7 @@ async fn run() -> Result<(), StartError> {
     let metrics = Metrics::new()?;
     let weather_metrics = WeatherMetrics::register(&metrics)?;
     let store = store::open(&settings.store.database, &metrics).await?;
-    let provider = open_meteo(&settings, weather_metrics.clone())?;
+    let providers = providers(&settings, &metrics, &weather_metrics)?;
     let (writer, writing) = StoreWriter::start(
         Arc::clone(&store) as Arc<dyn WeatherStore>,
         settings.store.queue_max,
@@ -64,7 +69,8 @@ async fn run() -> Result<(), StartError> {
     );
     let readiness = ready_while_writing(writer.clone(), Arc::clone(&store));
     let answers = Answers::new(
-        Arc::new(provider),
+        providers,
+        settings.may_fall_back,
         Arc::clone(&store) as Arc<dyn WeatherStore>,
         writer,
         settings.bounds,
@@ -78,14 +84,43 @@ async fn run() -> Result<(), StartError> {
     Ok(())
 }
 
-fn open_meteo(settings: &Settings, metrics: WeatherMetrics) -> Result<OpenMeteo, ClientError> {
+fn providers(
+    settings: &Settings,
+    metrics: &Metrics,
+    weather_metrics: &WeatherMetrics,
+) -> Result<Providers, StartError> {
+    let environment = &settings.open_meteo;
+    let budget = Arc::new(Budget::new(ProviderName::OpenMeteo, environment.budget));
+    WeatherMetrics::watch(metrics, vec![Arc::clone(&budget)])?;
+    let [forecast, archive, historical] = &environment.hosts;
+    let hosts = OpenMeteoHosts {
+        forecast: host_at(forecast, environment.line)?,
+        archive: host_at(archive, environment.line)?,
+        historical: host_at(historical, environment.line)?,
+    };
+    let line = line_with(budget, environment.line, weather_metrics);
+    let open_meteo = OpenMeteo::new(hosts, line, environment.provider.clone());
+
+    let environment = &settings.nasa_power;
+    let budget = Arc::new(Budget::new(ProviderName::NasaPower, BudgetLimits::default()));
+    let host = host_at(&environment.host, environment.line)?;
+    let line = line_with(budget, environment.line, weather_metrics);
+    let nasa_power = NasaPower::new(host, line, environment.provider.clone());
+    Ok(Providers { open_meteo: Arc::new(open_meteo), nasa_power: Arc::new(nasa_power) })
+}
+
+fn host_at(base_url: &str, settings: LineSettings) -> Result<Host, ClientError> {
     let client = client(&ClientSettings {
-        base_url: settings.open_meteo.base_url.clone(),
+        base_url: base_url.to_owned(),
         connect_timeout: settings.connect_timeout,
-        idle_connections_max: settings.open_meteo.calls_max,
+        idle_connections_max: settings.calls_max,
         user_agent: concat!("farmgate-weather/", env!("CARGO_PKG_VERSION")).to_owned(),
     })?;
-    Ok(OpenMeteo::new(client, settings.open_meteo.clone(), metrics))
+    Ok(Host { client, base_url: base_url.to_owned() })
+}
+
+fn line_with(budget: Arc<Budget>, settings: LineSettings, metrics: &WeatherMetrics) -> Line {
+    Line::new(budget, settings.calls_max, settings.body_bytes_max, metrics.clone())
 }
 
 /// The service needs no database to answer, so a database that is away does not make it unready,

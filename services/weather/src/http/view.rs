@@ -1,4 +1,6 @@
 //! In which shape do clients know the weather? Keys in their order; new ones only at the end.
+//!
+//! `time_standard` is told where days or hours follow another clock than that of the zone.
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -30,6 +32,8 @@ impl CurrentView {
 #[derive(Serialize)]
 pub(super) struct HourlyView {
     hours: Vec<HourView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_standard: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -43,7 +47,7 @@ struct HourView {
 }
 
 impl HourlyView {
-    pub(super) fn new(ask: &Ask, hours: &[Hour]) -> Self {
+    pub(super) fn new(ask: &Ask, hours: &[Hour], time_standard: Option<&'static str>) -> Self {
         let hours = hours.iter().map(|hour| HourView {
             timestamp: ask.zone.write(hour.timestamp),
             temperature_c: hour.temperature_c,
@@ -52,13 +56,15 @@ impl HourlyView {
             cloud_cover_pct: hour.cloud_cover_pct,
             source: ask.provider.as_str(),
         });
-        Self { hours: hours.collect() }
+        Self { hours: hours.collect(), time_standard }
     }
 }
 
 #[derive(Serialize)]
 pub(super) struct DailyView {
     forecasts: Vec<DayView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_standard: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -75,8 +81,13 @@ struct DayView {
 }
 
 impl DailyView {
-    pub(super) fn new(ask: &Ask, days: &[Day], expected_until: Date) -> Self {
-        Self { forecasts: day_views(ask, days, expected_until) }
+    pub(super) fn new(
+        ask: &Ask,
+        days: &[Day],
+        expected_until: Date,
+        time_standard: Option<&'static str>,
+    ) -> Self {
+        Self { forecasts: day_views(ask, days, expected_until), time_standard }
     }
 }
 
@@ -99,6 +110,8 @@ fn day_views(ask: &Ask, days: &[Day], expected_until: Date) -> Vec<DayView> {
 #[derive(Serialize)]
 pub(super) struct WeeklyView {
     reports: Vec<WeekView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_standard: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -116,7 +129,12 @@ struct WeekView {
 }
 
 impl WeeklyView {
-    pub(super) fn new(ask: &Ask, weeks: &[Week], expected_until: Date) -> Self {
+    pub(super) fn new(
+        ask: &Ask,
+        weeks: &[Week],
+        expected_until: Date,
+        time_standard: Option<&'static str>,
+    ) -> Self {
         let reports = weeks.iter().map(|week| WeekView {
             week_start: week.start,
             week_end: week.end,
@@ -129,6 +147,6 @@ impl WeeklyView {
             source: ask.provider.as_str(),
             days_count: week.days_count(),
         });
-        Self { reports: reports.collect() }
+        Self { reports: reports.collect(), time_standard }
     }
 }

@@ -33,7 +33,9 @@ async fn w10_neighbours_share_one_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn w8_older_answer_stands_in_when_the_provider_fails() {
     let (directory, replay) = (Directory::new(), recorded());
-    let program = program(&directory, &replay.base_url()).env("WEATHER_CACHE_TTL_CURRENT_S", "0");
+    let program = program(&directory, &replay.base_url())
+        .env("WEATHER_CACHE_TTL_CURRENT_S", "0")
+        .env("WEATHER_REVALIDATE_CURRENT_S", "0");
     let weather = Weather::start(program).await;
     let fresh = weather.get(CURRENT).await.expect_status(200).text();
     replay.set_fault(down()).expect("a possible fault");

@@ -8,7 +8,10 @@
 )]
 
 mod bench;
+mod budget;
 mod contract;
 mod freshness;
+mod hosts;
 mod lifecycle;
+mod power;
 mod provider;

@@ -46,7 +46,13 @@ pub fn query(question: Question, zone: &Zone, cells: &[Cell]) -> Vec<(&'static s
     query
 }
 
-/// What the call costs of the free allowance, in calls: `max(1, v/10, days/14 * v/10)` for `v`
+/// How many points are asked about, as a factor of the weight.
+#[must_use]
+pub fn count(cells: &[Cell]) -> f64 {
+    cells.iter().fold(0.0, |count, _| count + 1.0)
+}
+
+/// What one point costs of the free allowance, in calls: `max(1, v/10, days/14 * v/10)` for `v`
 /// variables, as Open-Meteo's rate limiter counts.
 #[must_use]
 pub fn weight(question: Question) -> f64 {
