@@ -22,6 +22,7 @@ use weather::providers::open_meteo::{OpenMeteo, OpenMeteoHosts};
 use weather::settings::{LineSettings, Settings};
 use weather::store::writer::StoreWriter;
 use weather::store::{self, Store, StoreError, WeatherStore};
+use weather::warm::{WarmPoints, WarmSeries, Warmer, Warming, seeds};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -76,12 +77,44 @@ async fn run() -> Result<(), StartError> {
         settings.bounds,
         weather_metrics,
     );
-    let weather = Weather { answers, rules: Arc::new(settings.rules), fresh: settings.fresh };
+    let points = WarmPoints::new(Arc::clone(&store), settings.warm.points_max);
+    let warming = warming(&settings, &points, &answers, &metrics)?;
+    let rules = Arc::new(settings.rules);
+    let weather = Weather { answers, rules, fresh: settings.fresh, points };
     let service = Service { name: "weather", routes: routes(weather), metrics, readiness };
     serve(service, &settings.serve).await?;
+    if let Some(warming) = warming {
+        warming.finish(STORE_PING_TIMEOUT).await;
+    }
     writing.finish(STORE_FLUSH_TIMEOUT).await;
     store.close().await;
     Ok(())
+}
+
+/// Starts to keep points warm, unless there may be none.
+fn warming(
+    settings: &Settings,
+    points: &WarmPoints,
+    answers: &Answers,
+    metrics: &Metrics,
+) -> Result<Option<Warming>, StartError> {
+    let (warm, rules) = (&settings.warm, &settings.rules);
+    let seeds = match &warm.points_file {
+        Some(file) => seeds::read(file, &rules.default_zone, warm.points_max)?,
+        None => Vec::new(),
+    };
+    if warm.points_max == 0 {
+        return Ok(None);
+    }
+    let warmer = Warmer::new(
+        points.clone(),
+        answers.clone(),
+        warm.clone(),
+        (settings.fresh, rules.default_provider),
+        seeds,
+        WarmSeries::register(metrics)?,
+    );
+    Ok(Some(warmer.start()))
 }
 
 fn providers(
@@ -146,7 +179,9 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) => ExitCode::from(EXIT_CONFIG),
+        StartError::Settings(_) | StartError::Log(_) | StartError::Seeds(_) => {
+            ExitCode::from(EXIT_CONFIG)
+        }
         _ => ExitCode::FAILURE,
     }
 }
@@ -161,6 +196,8 @@ enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Seeds(#[from] seeds::SeedsError),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! What did the client ask, and what does it get to see?
 
 pub mod answer;
+mod points;
 pub mod query;
 mod view;
 
@@ -24,6 +25,7 @@ use crate::http::query::{Pairs, QueryRules};
 use crate::http::view::{CurrentView, DailyView, HourlyView, WeeklyView};
 use crate::providers::Provider;
 use crate::time::timestamp;
+use crate::warm::WarmPoints;
 
 /// How long each kind of answer counts as fresh.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +49,16 @@ pub struct Weather {
     pub rules: Arc<QueryRules>,
     /// How long answers count as fresh.
     pub fresh: FreshTimes,
+    /// What is fetched before anybody asks.
+    pub points: WarmPoints,
 }
 
 /// The routes of the service.
 pub fn routes(weather: Weather) -> Router {
+    let points = get(points::list).put(points::register).delete(points::remove);
     Router::new()
+        .route("/api/v1/weather/points", points.clone())
+        .route("/api/v1/weather/points/", points)
         .route("/api/v1/weather/current/", get(current))
         .route("/api/v1/weather/hourly/", get(hourly))
         .route("/api/v1/weather/daily/", get(daily))

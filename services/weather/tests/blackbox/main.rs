@@ -15,3 +15,4 @@ mod hosts;
 mod lifecycle;
 mod power;
 mod provider;
+mod warm;

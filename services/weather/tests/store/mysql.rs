@@ -59,7 +59,8 @@ async fn server_that_is_away_is_asked_again() {
     assert!(!error.is_refusal(), "{error}");
     assert!(store.ping().await.is_err());
     server.restart().await;
-    while store.append(&batch).await.is_err() {}
+    let stored = async { while store.append(&batch).await.is_err() {} };
+    tokio::time::timeout(harness::PATIENCE, stored).await.unwrap();
     assert!(store.newest(&ask(1, 1), at(0)).await.unwrap().is_some());
     store.ping().await.unwrap();
 }
