@@ -148,7 +148,7 @@ fn uncached(mut response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
     use super::*;
     use crate::domain::ask::ProviderName;
     use crate::domain::place::{Cell, Zone};

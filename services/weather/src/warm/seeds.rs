@@ -78,7 +78,7 @@ fn parse(text: &[u8], default_zone: &Zone, points_max: usize) -> Result<Vec<Poin
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
     use super::*;
 
     #[test]

@@ -10,6 +10,8 @@
 mod bench;
 mod budget;
 mod contract;
+mod database;
+mod durability;
 mod freshness;
 mod hosts;
 mod lifecycle;
