@@ -7,7 +7,9 @@
 //! | [`answers`] | From where does an answer come: memory, provider or store? |
 //! | [`providers`] | How is a provider asked, and what did it mean? |
 //! | [`store`] | What survives a restart? |
+//! | [`warm`] | Who sees to it that a registered point's first client finds an answer? |
 //! | [`metrics`] | What is counted beyond requests? |
+//! | [`time`] | What does the clock mean in the calendar? |
 //! | [`domain`] | What is weather? Pure: no clock, no socket, no file. |
 
 pub mod answers;
@@ -17,3 +19,5 @@ pub mod metrics;
 pub mod providers;
 pub mod settings;
 pub mod store;
+pub mod time;
+pub mod warm;

@@ -9,12 +9,15 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use utoipa::IntoParams;
 
+use super::Weather;
 use super::answer::{Freshness, drawn, no_answer};
 use super::plot::Plot;
 use super::query::{self, Pairs, QueryRules};
-use super::{Weather, timestamp};
+use crate::answers::answer::Answered;
+use crate::domain::ask::ProviderName;
 use crate::domain::place::Zone;
 use crate::domain::report::Report;
+use crate::time::timestamp;
 
 /// From the first day of a week to its last.
 const LAST_DAY_AFTER: i64 = 6;
@@ -43,18 +46,23 @@ pub(super) async fn week(
     headers: HeaderMap,
 ) -> Response {
     let now = Now::read();
-    let provider = weather.answers.provider();
+    let providers = weather.answers.providers();
+    let named = pairs.iter().rev().find(|(key, _)| key == "provider");
+    let named = named.and_then(|(_, name)| ProviderName::named(name.trim()));
+    let provider = providers.named(named.unwrap_or(weather.rules.default_provider));
     let last_day = |today| *provider.days_available(today).end();
     let pairs = with_range(pairs, &weather.rules, timestamp(now), last_day);
-    let (ask, start, end) = match query::daily(&pairs, &weather.rules, provider, timestamp(now)) {
+    let (asked, start, end) = match query::daily(&pairs, &weather.rules, providers, timestamp(now))
+    {
         Ok(asked) => asked,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
-    let fresh_for = weather.fresh.daily;
-    let (kept, origin) = match weather.answers.answer(&ask, fresh_for, now).await {
+    let answered = weather.answers.answer(&asked, weather.fresh.daily, now).await;
+    let Answered { ask, kept, origin, fresh_for } = match answered {
         Ok(answered) => answered,
         Err(failure) => return no_answer(&failure),
     };
+    let provider = providers.named(ask.provider);
     let Report::Daily(days) = kept.report.as_ref() else {
         tracing::error!(kind = ask.question.kind(), "the answer is of another kind");
         return Failure::internal().into_response();

@@ -10,9 +10,15 @@
 mod auth;
 mod auth_keys;
 mod bench;
+mod budget;
 mod contract;
+mod database;
+mod durability;
 mod freshness;
+mod hosts;
 mod lifecycle;
 mod openapi;
+mod power;
 mod provider;
+mod warm;
 mod week;

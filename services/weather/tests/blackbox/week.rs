@@ -111,7 +111,9 @@ async fn week_and_its_days_are_one_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn older_week_stands_in_when_the_provider_fails() {
     let (directory, replay) = (Directory::new(), shifted());
-    let program = program(&directory, &replay.base_url()).env("WEATHER_CACHE_TTL_DAILY_S", "0");
+    let program = program(&directory, &replay.base_url())
+        .env("WEATHER_CACHE_TTL_DAILY_S", "0")
+        .env("WEATHER_REVALIDATE_FORECAST_S", "0");
     let weather = Weather::start(program).await;
     let fresh = weather.get(WEEK).await.expect_status(200).text();
     replay.set_fault(Fault { status: Some(503), ..Fault::default() }).expect("a possible fault");
@@ -122,6 +124,24 @@ async fn older_week_stands_in_when_the_provider_fails() {
         .expect_header("content-type", "application/json")
         .expect_header("cache-control", "no-store")
         .expect_json("/message", "Weather upstream error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn week_of_nasa_power_ends_today_with_gaps_where_it_lags() {
+    let (directory, replay) = (Directory::new(), shifted());
+    let weather = Weather::start(program(&directory, &replay.base_url())).await;
+    let target = "/api/v1/weather/week.svg?lat=50.11&lon=8.68&tz=UTC&provider=nasa_power";
+    let reply = weather.get(target).await.expect_status(200);
+    let svg = reply.text();
+    let titles = texts(&svg, "title");
+    // The recording has precipitation alone, and ends three days before today.
+    assert_eq!(
+        titles.iter().filter(|title| title.starts_with("precipitation, ")).count(),
+        4,
+        "{titles:?}"
+    );
+    assert!(titles.iter().any(|title| title.contains("no data (not yet available)")), "{titles:?}");
+    assert!(texts(&svg, "text").iter().any(|text| text.ends_with("Project (nasa_power)")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
