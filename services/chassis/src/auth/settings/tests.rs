@@ -41,6 +41,13 @@ fn each_name_is_read_and_so_is_the_operators() {
     assert_eq!(bearer(&[("JWT_ISSUER", "a"), ("JWT_AUDIENCE", "b")]), texts("a", "b"));
     let operators = [("SIMPLE_JWT_ISSUER", "c"), ("SIMPLE_JWT_AUDIENCE", "d")];
     assert_eq!(bearer(&operators), texts("c", "d"));
+    let internal = [
+        ("INTERNAL_TOKEN_SECRET", SECRET),
+        ("INTERNAL_TOKEN_ISSUER", "e"),
+        ("INTERNAL_TOKEN_AUDIENCE", "f"),
+    ];
+    let internal = read(&internal).unwrap().internal.unwrap();
+    assert_eq!((internal.issuer, internal.audience), texts("e", "f"));
     let more = [
         ("API_KEY_AUTH_CACHE_TTL_SECONDS", "7"),
         ("API_KEY_AUTH_CACHE_ENTRIES_MAX", "8"),
