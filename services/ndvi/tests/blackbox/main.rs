@@ -7,10 +7,10 @@
     reason = "a failed test panics"
 )]
 
+mod acknowledged;
 mod bench;
 mod contract;
 mod database;
-mod durability;
 mod geotiff;
 mod golden;
 mod ingestion;
