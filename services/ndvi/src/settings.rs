@@ -5,13 +5,17 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use chassis::auth::{self, AuthSettings};
 use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
 use crate::domain::cloud::ClassSet;
+use crate::domain::coverage::LookAges;
 use crate::domain::outline::AREA_HA_MAX_DEFAULT;
+use crate::gallery::GallerySettings;
 use crate::http::Rules;
+use crate::jobs::JobSettings;
 use crate::scenes::survey::SurveySettings;
 
 /// Port on loopback unless `PORT` or `LISTEN` says otherwise.
@@ -26,6 +30,9 @@ const WITHOUT_EFFECT: [(&str, &str); 2] = [
     ("NDVI_PROXY_ENABLED", "the callers of this service read it"),
 ];
 
+/// Longest duration given in seconds: a year.
+const SECONDS_MAX: u64 = 31_622_400;
+
 /// Collections that can be asked for.
 const COLLECTIONS: [&str; 2] = ["sentinel-2-c1-l2a", "sentinel-2-l2a"];
 
@@ -34,17 +41,24 @@ const COLLECTIONS: [&str; 2] = ["sentinel-2-c1-l2a", "sentinel-2-l2a"];
 pub struct Settings {
     /// `LISTEN`, `PORT`, `REQUEST_TIMEOUT_MS`, `DRAIN_TIMEOUT_MS`, `BODY_BYTES_MAX`.
     pub serve: ServeSettings,
+    /// `AUTH_…`, `INTERNAL_TOKEN_…`, `JWT_…`, `API_KEY_…`.
+    pub auth: AuthSettings,
     /// `NDVI_DATABASE_URL` or else `DATABASE_URL`, and what else begins with `NDVI_DATABASE_`.
     pub store: DatabaseSettings,
     /// `NDVI_STAC_URL`, `NDVI_COLLECTIONS`, `NDVI_SCENES_MAX`, `NDVI_CONNECT_TIMEOUT_MS`.
     pub catalogue: CatalogueSettings,
-    /// `NDVI_AREA_HA_MAX`, `NDVI_RANGE_DAYS_MAX`.
+    /// `NDVI_AREA_HA_MAX`, `NDVI_RANGE_DAYS_MAX`, `NDVI_LOOK_AGAIN_S`,
+    /// `NDVI_LOOK_AGAIN_SETTLED_S`.
     pub rules: Rules,
     /// `NDVI_DEADLINE_MS`, `NDVI_SCENES_PARALLEL`, `NDVI_SCL_MASKED`.
     pub survey: SurveySettings,
     /// `NDVI_SURVEYS_MAX`, `NDVI_READS_MAX`, `NDVI_COMPUTE_MAX`, `NDVI_BAND_BYTES_MAX`,
     /// `NDVI_HEADERS_MAX`.
     pub bounds: Bounds,
+    /// `NDVI_WORKERS_MAX`, `NDVI_JOB_...`, `NDVI_JOBS_...`, `NDVI_COOLDOWN_S`.
+    pub jobs: JobSettings,
+    /// `NDVI_PICTURES_MAX`, `NDVI_PICTURES_BYTES_MAX`.
+    pub gallery: GallerySettings,
 }
 
 /// Where scenes are searched.
@@ -83,19 +97,22 @@ impl Settings {
     pub fn read(mut env: Environment) -> Result<Self, SettingsError> {
         let settings = Self {
             serve: ServeSettings::read(&mut env, PORT_DEFAULT),
+            auth: AuthSettings::read(&mut env),
             store: store(&mut env),
             catalogue: catalogue(&mut env),
-            rules: Rules {
-                area_ha_max: env.number("NDVI_AREA_HA_MAX", AREA_HA_MAX_DEFAULT, 0.01..=100_000.0),
-                range_days_max: env.number("NDVI_RANGE_DAYS_MAX", 366, 0..=3_660),
-            },
+            rules: rules(&mut env),
             survey: survey(&mut env),
             bounds: bounds(&mut env),
+            jobs: jobs(&mut env),
+            gallery: GallerySettings {
+                pictures_max: env.number("NDVI_PICTURES_MAX", 4, 1..=256),
+                bytes_max: env.number("NDVI_PICTURES_BYTES_MAX", 32 << 20, 0..=4 << 30),
+            },
         };
         for (name, why) in WITHOUT_EFFECT {
             env.without_effect(name, why);
         }
-        env.finish(&PREFIXES)?;
+        env.finish(&[&PREFIXES[..], &auth::PREFIXES[..]].concat())?;
         Ok(settings)
     }
 }
@@ -104,6 +121,30 @@ fn store(env: &mut Environment) -> DatabaseSettings {
     // The name that other programs of an operator read; one for this service alone beats it.
     let url = env.text("DATABASE_URL", "sqlite://ndvi.db?mode=rwc");
     DatabaseSettings::read(env, "NDVI", &url, 5)
+}
+
+fn rules(env: &mut Environment) -> Rules {
+    Rules {
+        area_ha_max: env.number("NDVI_AREA_HA_MAX", AREA_HA_MAX_DEFAULT, 0.01..=100_000.0),
+        range_days_max: env.number("NDVI_RANGE_DAYS_MAX", 366, 0..=3_660),
+        look_ages: LookAges {
+            recent_max: env.duration_s("NDVI_LOOK_AGAIN_S", 21_600, 0..=SECONDS_MAX),
+            settled_max: env.duration_s("NDVI_LOOK_AGAIN_SETTLED_S", 2_592_000, 0..=SECONDS_MAX),
+        },
+    }
+}
+
+fn jobs(env: &mut Environment) -> JobSettings {
+    JobSettings {
+        workers_max: env.number("NDVI_WORKERS_MAX", 2, 0..=64),
+        lease: env.duration_ms("NDVI_JOB_LEASE_MS", 60_000, 300..=3_600_000),
+        poll_max: env.duration_ms("NDVI_JOB_POLL_MS", 5_000, 50..=600_000),
+        retry_first: env.duration_ms("NDVI_JOB_RETRY_MS", 30_000, 1..=3_600_000),
+        deadline: env.duration_ms("NDVI_JOB_DEADLINE_MS", 120_000, 10..=3_600_000),
+        cooldown: env.duration_s("NDVI_COOLDOWN_S", 900, 0..=SECONDS_MAX),
+        waiting_max: env.number("NDVI_JOBS_WAITING_MAX", 10_000, 1..=1_000_000),
+        kept: env.duration_s("NDVI_JOBS_KEPT_S", 604_800, 1..=SECONDS_MAX),
+    }
 }
 
 fn catalogue(env: &mut Environment) -> CatalogueSettings {

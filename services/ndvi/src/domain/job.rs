@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::field::{FieldId, Revision};
 
 /// How often a job is claimed before it is given up, so that one which kills its workers does not
-/// come back for ever.
-pub const ATTEMPTS_MAX: u32 = 5;
+/// come back for ever. A service that is restarted again and again uses up attempts too, and a
+/// catalogue may be away for half a day.
+pub const ATTEMPTS_MAX: u32 = 20;
 
 /// Longest error in characters that is kept of an attempt.
 pub const ERROR_CHARS_MAX: usize = 500;
@@ -62,6 +63,12 @@ impl JobId {
     pub fn parse(text: &str) -> Option<Self> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 32 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// A name made of random bytes.
+    #[must_use]
+    pub fn of(random: u128) -> Self {
+        Self(format!("{random:032x}"))
     }
 
     /// The name as text.
@@ -214,7 +221,7 @@ mod tests {
     fn last_attempt_is_final() {
         let ending = again("The catalogue is away.").ending(ATTEMPTS_MAX, NOW);
         assert_eq!(ending.state, JobState::Failed);
-        let error = "The job was given up after 5 attempts. \
+        let error = "The job was given up after 20 attempts. \
                      The last one said: The catalogue is away.";
         assert_eq!(ending.error.as_deref(), Some(error));
     }

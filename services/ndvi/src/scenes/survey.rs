@@ -5,21 +5,26 @@ use std::time::Duration;
 
 use chassis::clock::Now;
 use futures::{StreamExt, TryFutureExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::cog::{CogError, CogReader, FoundHeader, RawBand};
 use super::compute::{Compute, ComputeError};
-use super::stac::{Catalogue, Search, SearchError};
+use super::stac::{Catalogue, Found, Search, SearchError};
 use crate::domain::cloud::ClassSet;
 use crate::domain::footprint::Footprint;
 use crate::domain::grid::Grid;
 use crate::domain::observation::{Bands, Observation, observe};
+use crate::domain::offset::OffsetFacts;
 use crate::domain::outline::Outline;
+use crate::domain::raster::{NdviGrid, TooWide, raster_of};
 use crate::domain::scene::{Scene, best_copies};
 use crate::domain::utm::{Utm, UtmError};
 
 /// Attempts to read a scene whose files are replaced meanwhile.
 const ATTEMPTS_MAX: usize = 2;
+
+/// What can be made of a field's pixels in a scene.
+type Computation<T> = fn(&Bands, &Footprint, &OffsetFacts, ClassSet) -> T;
 
 /// How long a survey may take and how much it does at once.
 #[derive(Clone, Debug)]
@@ -30,6 +35,13 @@ pub struct SurveySettings {
     pub scenes_parallel: usize,
     /// Classes that do not count.
     pub masked: ClassSet,
+}
+
+/// How long something may take.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    until: Instant,
+    longest: Duration,
 }
 
 /// Finds, reads and computes.
@@ -77,24 +89,50 @@ impl Surveyor {
     /// # Errors
     /// When the search itself fails or takes all the time there is.
     pub async fn survey(&self, search: &Search, now: Now) -> Result<Survey, SurveyError> {
-        let deadline = Instant::from_std(now.instant) + self.settings.deadline;
-        let found = timeout_at(deadline, self.catalogue.search(search))
-            .await
-            .map_err(|_elapsed| SurveyError::Deadline(self.settings.deadline))??;
+        self.survey_within(search, now, self.settings.deadline).await
+    }
+
+    /// The same with a time of its own, for work that no client waits for.
+    ///
+    /// # Errors
+    /// As [`Surveyor::survey`].
+    pub async fn survey_within(
+        &self,
+        search: &Search,
+        now: Now,
+        longest: Duration,
+    ) -> Result<Survey, SurveyError> {
+        let limit = Limit { until: Instant::from_std(now.instant) + longest, longest };
+        let found = self.search(search, limit).await?;
         let outline = Arc::new(search.outline.clone());
         let scenes = futures::stream::iter(best_copies(found.scenes))
-            .map(|scene| self.surveyed(scene, Arc::clone(&outline), deadline))
+            .map(|scene| self.surveyed(scene, Arc::clone(&outline), limit))
             .buffered(self.settings.scenes_parallel)
             .collect()
             .await;
         Ok(Survey { scenes, unusable_scenes: found.unusable.len() })
     }
 
-    async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, deadline: Instant) -> Surveyed {
-        let read = timeout_at(deadline, self.scene(&scene, &outline));
+    /// The scenes that the search finds, one copy of each, in order of time.
+    ///
+    /// # Errors
+    /// As [`Surveyor::survey`].
+    pub async fn find(&self, search: &Search, now: Now) -> Result<Vec<Scene>, SurveyError> {
+        let longest = self.settings.deadline;
+        let limit = Limit { until: Instant::from_std(now.instant) + longest, longest };
+        Ok(best_copies(self.search(search, limit).await?.scenes))
+    }
+
+    async fn search(&self, search: &Search, limit: Limit) -> Result<Found, SurveyError> {
+        let found = timeout_at(limit.until, self.catalogue.search(search)).await;
+        Ok(found.map_err(|_elapsed| SurveyError::Deadline(limit.longest))??)
+    }
+
+    async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, limit: Limit) -> Surveyed {
+        let read = timeout_at(limit.until, self.read(&scene, &outline, observe));
         let outcome = match read.await {
             Ok(outcome) => outcome,
-            Err(_elapsed) => Err(SceneError::Deadline(self.settings.deadline)),
+            Err(_elapsed) => Err(SceneError::Deadline(limit.longest)),
         };
         if let Err(error) = &outcome {
             tracing::warn!(scene = scene.id, %error, "a scene could not be read");
@@ -102,14 +140,31 @@ impl Surveyor {
         Surveyed { scene, outcome }
     }
 
-    async fn scene(
+    /// The NDVI of each pixel of a field in one scene, by the same reads and rules as
+    /// [`Surveyor::survey`].
+    ///
+    /// # Errors
+    /// When the scene cannot be read within the deadline, or the field's parts lie too far apart.
+    pub async fn raster(
+        &self,
+        scene: &Scene,
+        outline: Arc<Outline>,
+    ) -> Result<NdviGrid, SceneError> {
+        let deadline = self.settings.deadline;
+        let read = timeout(deadline, self.read(scene, &outline, raster_of));
+        Ok(read.await.map_err(|_elapsed| SceneError::Deadline(deadline))???)
+    }
+
+    /// Reads the bands where the field is and has `compute` make something of them.
+    async fn read<T: Send + 'static>(
         &self,
         scene: &Scene,
         outline: &Arc<Outline>,
-    ) -> Result<Observation, SceneError> {
+        compute: Computation<T>,
+    ) -> Result<T, SceneError> {
         let mut attempt = 1;
         loop {
-            match self.observation(scene, outline).await {
+            match self.attempt(scene, outline, compute).await {
                 Err(error) if error.is_changed_file() && attempt < ATTEMPTS_MAX => {
                     // Files of one scene are replaced together; only the first to fail is known.
                     scene.files().for_each(|url| self.cogs.forget(url));
@@ -120,11 +175,12 @@ impl Surveyor {
         }
     }
 
-    async fn observation(
+    async fn attempt<T: Send + 'static>(
         &self,
         scene: &Scene,
         outline: &Arc<Outline>,
-    ) -> Result<Observation, SceneError> {
+        compute: Computation<T>,
+    ) -> Result<T, SceneError> {
         let headers = self.headers(scene).await?;
         let grid = headers.red.header.grid;
         if headers.nir.header.grid != grid {
@@ -134,11 +190,11 @@ impl Surveyor {
         let footprint = self.compute.run(move || footprint(&shape, &grid)).await??;
         let raw = self.tiles(scene, &headers, &footprint, &grid).await?;
         let (facts, masked) = (scene.offset_facts.clone(), self.settings.masked);
-        let observed = self.compute.run(move || {
+        let computed = self.compute.run(move || {
             let bands = raw.decode()?;
-            Ok::<_, CogError>(observe(&bands, &footprint, &facts, masked))
+            Ok::<_, CogError>(compute(&bands, &footprint, &facts, masked))
         });
-        Ok(observed.await??)
+        Ok(computed.await??)
     }
 
     async fn headers(&self, scene: &Scene) -> Result<Headers, CogError> {
@@ -227,12 +283,21 @@ pub enum SceneError {
     /// Red and near infrared do not lie on the same pixels.
     #[error("the red and near-infrared bands do not have the same grid")]
     GridsDiffer,
+    /// The field's parts lie too far apart for one picture.
+    #[error(transparent)]
+    TooWide(#[from] TooWide),
     /// It took too long.
     #[error("the scene was not read within {} ms", .0.as_millis())]
     Deadline(Duration),
 }
 
 impl SceneError {
+    /// Whether reading the scene again later may help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Deadline(_) | Self::Cog(CogError::Range(_)))
+    }
+
     fn is_changed_file(&self) -> bool {
         matches!(self, Self::Cog(error) if error.is_changed_file())
     }
@@ -246,7 +311,8 @@ impl SceneError {
             Self::GridsDiffer => "grids_differ",
             Self::Compute(_) | Self::Cog(CogError::Compute(_)) => "computation",
             Self::Cog(CogError::Range(_)) => "read",
-            Self::Cog(CogError::TooManyBytes { .. } | CogError::TooManyPixels { .. }) => {
+            Self::TooWide(_)
+            | Self::Cog(CogError::TooManyBytes { .. } | CogError::TooManyPixels { .. }) => {
                 "too_large"
             }
             Self::Cog(CogError::Header(_) | CogError::Tile(_) | CogError::Truncated) => "format",

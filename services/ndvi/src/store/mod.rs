@@ -22,9 +22,9 @@ use jiff::civil::Date;
 
 use crate::domain::field::{Field, FieldDraft, FieldId, Revision};
 use crate::domain::job::{Claim, Job, JobDraft, JobId, Verdict};
-use crate::domain::observation::Observation;
 use crate::domain::sample::{FarmId, Sample};
 
+pub use crate::domain::seen::{Seen, Survey};
 pub use error::StoreError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
@@ -98,34 +98,6 @@ pub trait FieldStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StoreError`] when the database refuses or holds what was never stored.
     async fn field(&self, id: &FieldId) -> Result<Option<Field>, StoreError>;
-}
-
-/// What one scene showed of one field.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// The scene's identifier in the catalogue.
-    pub scene_id: String,
-    /// When it was acquired.
-    pub acquired_at: Timestamp,
-    /// Cloud cover of the whole scene in percent.
-    pub scene_cloud_cover_percent: Option<f64>,
-    /// The numbers.
-    pub observation: Observation,
-}
-
-/// An interval whose scenes were all looked at.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Survey {
-    /// First day, UTC.
-    pub start: Date,
-    /// Last day, UTC.
-    pub end: Date,
-    /// Largest cloud cover of the scenes that were looked at, in percent; `None` for all.
-    pub max_cloud_percent: Option<f64>,
-    /// When the catalogue was asked.
-    pub at: Timestamp,
-    /// Scenes that exist and could not be read.
-    pub unread_count: u32,
 }
 
 /// Which observations belong together: the same outline, computed by the same rules.
@@ -252,6 +224,12 @@ pub trait JobQueue: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StoreError`] when the database refuses.
     async fn waiting(&self) -> Result<u64, StoreError>;
+
+    /// When the oldest job that has not ended was asked for; `None` when all have ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn oldest(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Forgets jobs that ended before `before`, a bounded number at a time. Returns how many are
     /// gone. A job that is forgotten lets nobody cool down.

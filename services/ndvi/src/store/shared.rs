@@ -278,6 +278,14 @@ macro_rules! keep_jobs {
                 Ok(count.unsigned_abs())
             }
 
+            async fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+                let mut read = self.read().await?;
+                let oldest: Option<Micros> =
+                    sqlx::query_scalar(statements::OLDEST).fetch_one(&mut **read).await?;
+                let damaged = || StoreError::Damaged { what: "the age of", id: "a job".to_owned() };
+                oldest.map(|oldest| oldest.timestamp().ok_or_else(damaged)).transpose()
+            }
+
             async fn forget_jobs(&self, before: Timestamp) -> Result<u64, StoreError> {
                 let mut write = self.write().await?;
                 let done = sqlx::query(statements::FORGET)

@@ -78,6 +78,9 @@ pub(super) const LAST_JOB: &str = concat!(
 pub(super) const WAITING: &str =
     "SELECT COUNT(*) FROM ndvi_jobs WHERE state IN ('queued', 'running')";
 
+pub(super) const OLDEST: &str =
+    "SELECT MIN(created_at) FROM ndvi_jobs WHERE state IN ('queued', 'running')";
+
 pub(super) const QUEUE: &str = concat!(
     "INSERT INTO ndvi_jobs (id, field_id, revision, kind, work, digest, state, due_at, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $7, $7) RETURNING ",

@@ -7,15 +7,23 @@
     reason = "a failed test panics"
 )]
 
-mod acknowledged;
+mod auth;
 mod bench;
 mod contract;
 mod database;
+mod farm;
+mod fields;
 mod geotiff;
 mod golden;
 mod ingestion;
+mod jobs;
+mod jobs_survive;
 mod lifecycle;
 mod offset;
+mod rasters;
 mod reads;
+mod reference;
+mod samples_survive;
 mod scenery;
 mod search;
+mod series;

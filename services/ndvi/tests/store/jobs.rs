@@ -277,19 +277,20 @@ async fn claim_can_be_extended_until_it_is_lost(bench: &impl Bench) {
 async fn job_that_kills_its_workers_is_given_up(bench: &impl Bench) {
     let store = bench.open().await;
     queue(&*store, &draft(1, 0)).await;
-    queue(&*store, &draft(2, 1_000)).await;
+    queue(&*store, &draft(2, 10_000)).await;
     for attempt in 0..i64::from(ATTEMPTS_MAX) {
         claim(&*store, at(60 * attempt)).await;
     }
     // The claim that finds it takes the next job.
-    let next = claim(&*store, at(1_000)).await;
+    let next = claim(&*store, at(10_000)).await;
     assert_eq!(next.job.field, draft(2, 0).field);
     let job = store.job(&draft(1, 0).id).await.unwrap().unwrap();
     assert_eq!((job.state, job.attempts), (JobState::Failed, ATTEMPTS_MAX));
-    assert_eq!(job.error.as_deref(), Some("The job was given up after 5 attempts."));
-    assert_eq!(job.updated_at, at(1_000));
+    assert_eq!(job.error.as_deref(), Some("The job was given up after 20 attempts."));
+    assert_eq!(job.updated_at, at(10_000));
     assert_eq!(store.waiting().await.unwrap(), 1);
-    assert!(is_idle(&*store, at(1_001)).await);
+    assert_eq!(store.oldest().await.unwrap(), Some(next.job.created_at));
+    assert!(is_idle(&*store, at(10_001)).await);
 }
 
 async fn attempts_that_fail_each_time_end_the_job(bench: &impl Bench) {
@@ -302,7 +303,7 @@ async fn attempts_that_fail_each_time_end_the_job(bench: &impl Bench) {
     let job = store.job(&draft(1, 0).id).await.unwrap().unwrap();
     assert_eq!((job.state, job.attempts), (JobState::Failed, ATTEMPTS_MAX));
     let error = job.error.unwrap();
-    assert!(error.contains("after 5 attempts") && error.contains("catalogue is away"), "{error}");
+    assert!(error.contains("after 20 attempts") && error.contains("catalogue is away"), "{error}");
 }
 
 async fn ended_jobs_are_forgotten_and_others_are_not(bench: &impl Bench) {
@@ -333,6 +334,6 @@ async fn damaged_job_is_named_and_ends_like_any_other(bench: &impl Bench) {
         let claimed = store.claim(LEASE, at(60 * attempt)).await;
         assert!(matches!(claimed, Err(StoreError::Damaged { .. })), "{claimed:?}");
     }
-    assert!(is_idle(&*store, at(1_000)).await);
-    assert_eq!(store.waiting().await.unwrap(), 0);
+    assert!(is_idle(&*store, at(10_000)).await);
+    assert_eq!((store.waiting().await.unwrap(), store.oldest().await.unwrap()), (0, None));
 }
