@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::auth::{Auth, AuthError};
 use chassis::client::{ClientError, ClientSettings, client};
 use chassis::metrics::Metrics;
 use chassis::serve::{ServeError, serve};
@@ -12,7 +13,7 @@ use chassis::settings::{Settings as Environment, SettingsError};
 use clap::Parser;
 use ndvi::domain::engine::engine_version;
 use ndvi::gallery::Gallery;
-use ndvi::http::{Ndvi, routes};
+use ndvi::http::{Ndvi, POSTS_THAT_READ, routes};
 use ndvi::jobs::desk::Desk;
 use ndvi::jobs::paint::Painter;
 use ndvi::jobs::refresh::Refresher;
@@ -60,10 +61,12 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), StartError> {
     let settings = Settings::read(Environment::from_environment())?;
     let metrics = Metrics::new()?;
+    let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?
+        .posts_that_read(&POSTS_THAT_READ);
     let store = store::open(&settings.store, &metrics).await?;
     let (ndvi, workers) = parts(&settings, Arc::clone(&store), &metrics)?;
     let readiness = ready_with_database(Arc::clone(&store));
-    let service = Service { name: "ndvi", routes: routes(ndvi), metrics, readiness };
+    let service = Service { name: "ndvi", routes: routes(ndvi), metrics, readiness, auth };
     let working = workers.start();
     let served = serve(service, &settings.serve).await;
     working.stop(GIVE_BACK_MAX).await;
@@ -137,6 +140,7 @@ fn refuse(error: &StartError) -> ExitCode {
     match error {
         StartError::Settings(_)
         | StartError::Log(_)
+        | StartError::Auth(_)
         | StartError::Store(StoreError::Url { .. }) => ExitCode::from(EXIT_CONFIG),
         _ => ExitCode::FAILURE,
     }
@@ -148,6 +152,8 @@ enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Log(#[from] chassis::log::LogError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

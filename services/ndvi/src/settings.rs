@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use chassis::auth::{self, AuthSettings};
 use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
@@ -40,6 +41,8 @@ const COLLECTIONS: [&str; 2] = ["sentinel-2-c1-l2a", "sentinel-2-l2a"];
 pub struct Settings {
     /// `LISTEN`, `PORT`, `REQUEST_TIMEOUT_MS`, `DRAIN_TIMEOUT_MS`, `BODY_BYTES_MAX`.
     pub serve: ServeSettings,
+    /// `AUTH_…`, `INTERNAL_TOKEN_…`, `JWT_…`, `API_KEY_…`.
+    pub auth: AuthSettings,
     /// `NDVI_DATABASE_URL` or else `DATABASE_URL`, and what else begins with `NDVI_DATABASE_`.
     pub store: DatabaseSettings,
     /// `NDVI_STAC_URL`, `NDVI_COLLECTIONS`, `NDVI_SCENES_MAX`, `NDVI_CONNECT_TIMEOUT_MS`.
@@ -94,6 +97,7 @@ impl Settings {
     pub fn read(mut env: Environment) -> Result<Self, SettingsError> {
         let settings = Self {
             serve: ServeSettings::read(&mut env, PORT_DEFAULT),
+            auth: AuthSettings::read(&mut env),
             store: store(&mut env),
             catalogue: catalogue(&mut env),
             rules: rules(&mut env),
@@ -108,7 +112,7 @@ impl Settings {
         for (name, why) in WITHOUT_EFFECT {
             env.without_effect(name, why);
         }
-        env.finish(&PREFIXES)?;
+        env.finish(&[&PREFIXES[..], &auth::PREFIXES[..]].concat())?;
         Ok(settings)
     }
 }
@@ -212,6 +216,20 @@ mod tests {
         assert_eq!(read(&[shared]).unwrap().store.url.expose(), "postgres://a/b");
         let own = ("NDVI_DATABASE_URL", "sqlite:c.db");
         assert_eq!(read(&[shared, own]).unwrap().store.url.expose(), "sqlite:c.db");
+    }
+
+    #[test]
+    fn bounds_of_the_database_are_settings() {
+        let store = read(&[
+            ("NDVI_DATABASE_CONNECTIONS_MAX", "7"),
+            ("NDVI_DATABASE_WAITING_MAX", "0"),
+            ("NDVI_DATABASE_ACQUIRE_TIMEOUT_MS", "70"),
+            ("NDVI_DATABASE_STATEMENT_TIMEOUT_MS", "700"),
+        ]);
+        let store = store.unwrap().store;
+        assert_eq!((store.connections_max, store.waiting_max), (7, 0));
+        assert_eq!(store.acquire_timeout, Duration::from_millis(70));
+        assert_eq!(store.statement_timeout, Duration::from_millis(700));
     }
 
     #[test]

@@ -1,8 +1,11 @@
-//! What does NASA POWER answer to `/api/temporal/daily/point`?
+//! What does NASA POWER answer to `/api/temporal/daily/point` and `.../hourly/point`?
 //!
 //! The nearest JSON recording answers and shows its own coordinates. Days and known parameters it
 //! does not hold are the header's fill value, the provider's own sign for "no value". With a
 //! shift the last recorded day is [`LATENCY_DAYS`] before today, since POWER lags.
+//!
+//! No hours are recorded. They are made of the days of the same name: rain is spread evenly, and
+//! every hour has the day's value of anything else.
 
 use std::path::Path;
 
@@ -26,8 +29,33 @@ pub(crate) const FAILED: &str =
 const LATENCY_DAYS: i64 = 3;
 /// Parameters the provider takes for one point.
 const PARAMETERS_MAX: usize = 20;
+/// Parameters it takes when hours are asked for.
+const HOURLY_PARAMETERS_MAX: usize = 15;
+/// Hours of a day.
+const HOURS: i8 = 24;
+/// The parameter that is a sum, and its unit at the hourly pace.
+const RAIN: (&str, &str) = ("PRECTOTCORR", "mm/hour");
 /// Days of one answer: the provider's record starts in 1981.
 const DAYS_MAX: i32 = 20_000;
+
+/// At which pace values are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// One value a day, by `YYYYMMDD`.
+    Daily,
+    /// One value an hour, by `YYYYMMDDHH`.
+    Hourly,
+}
+
+impl Pace {
+    /// The parameters of one request: hours take fewer.
+    fn parameters_max(self) -> usize {
+        match self {
+            Self::Daily => PARAMETERS_MAX,
+            Self::Hourly => HOURLY_PARAMETERS_MAX,
+        }
+    }
+}
 
 /// Parameters known besides the recorded ones, with units and long name.
 const KNOWN: [(&str, &str, &str); 8] = [
@@ -59,6 +87,8 @@ enum Refusal {
 }
 
 struct Asked<'p> {
+    pace: Pace,
+    time_standard: String,
     point: (f64, f64),
     parameters: Vec<&'p str>,
     start: Date,
@@ -83,8 +113,8 @@ impl Power {
     }
 
     /// The answer to `params`, refusals included.
-    pub(crate) fn respond(&self, params: &Params, moment: Moment) -> Response {
-        self.answer(params, moment).unwrap_or_else(|refusal| match refusal {
+    pub(crate) fn respond(&self, pace: Pace, params: &Params, moment: Moment) -> Response {
+        self.answer(pace, params, moment).unwrap_or_else(|refusal| match refusal {
             Refusal::Rejected(message) => {
                 refused(StatusCode::UNPROCESSABLE_ENTITY, &json!({"header": FAILED, "messages": [message]}))
             }
@@ -99,12 +129,12 @@ impl Power {
         })
     }
 
-    fn answer(&self, params: &Params, moment: Moment) -> Result<Response, Refusal> {
-        let asked = Asked::parse(params)?;
+    fn answer(&self, pace: Pace, params: &Params, moment: Moment) -> Result<Response, Refusal> {
+        let asked = Asked::parse(pace, params)?;
         if params.first("format").is_some_and(|format| format.eq_ignore_ascii_case("csv")) {
             return self.csv_answer(params);
         }
-        if params.first("time-standard").is_some_and(|name| !name.eq_ignore_ascii_case("LST")) {
+        if pace == Pace::Daily && asked.time_standard != "LST" {
             return Err(Refusal::NotRecorded("time-standard=UTC as JSON"));
         }
         let by_distance = |a: &&JsonRecording, b: &&JsonRecording| {
@@ -137,15 +167,14 @@ impl Power {
 }
 
 impl<'p> Asked<'p> {
-    fn parse(params: &'p Params) -> Result<Self, Refusal> {
+    fn parse(pace: Pace, params: &'p Params) -> Result<Self, Refusal> {
         if params.first("user").is_some_and(|user| user.eq_ignore_ascii_case("anonymous")) {
             return Err(Refusal::ReservedUser);
         }
         let parameters = params.list("parameters");
-        if parameters.is_empty() || parameters.len() > PARAMETERS_MAX {
-            return Err(rejected(format!(
-                "parameters must name 1 to {PARAMETERS_MAX} parameters."
-            )));
+        let most = pace.parameters_max();
+        if parameters.is_empty() || parameters.len() > most {
+            return Err(rejected(format!("parameters must name 1 to {most} parameters.")));
         }
         let community = required(params, "community")?;
         if !["AG", "RE", "SB"].iter().any(|known| known.eq_ignore_ascii_case(community)) {
@@ -162,7 +191,8 @@ impl<'p> Asked<'p> {
         {
             return Err(Refusal::NotRecorded("this format"));
         }
-        Ok(Self { point, parameters, start, end })
+        let time_standard = params.first("time-standard").unwrap_or("LST").to_uppercase();
+        Ok(Self { pace, time_standard, point, parameters, start, end })
     }
 
     /// The recorded answer cut to the asked parameters and days.
@@ -171,14 +201,15 @@ impl<'p> Asked<'p> {
         for parameter in &self.parameters {
             let name = parameter.to_uppercase();
             let description = recording.description(&name).or_else(|| known(&name));
-            descriptions.insert(name.clone(), description.ok_or_else(|| incorrect(parameter))?);
+            let description = description.ok_or_else(|| incorrect(parameter))?;
+            descriptions.insert(name.clone(), self.paced(&name, description));
             let recorded = recording.values.get(&name);
             let mut column = Map::new();
             let days = self.start.series(Span::new().days(1)).take_while(|day| *day <= self.end);
             for day in days {
                 let of = key(day.saturating_sub(Span::new().days(shift)));
                 let value = recorded.and_then(|column| column.get(&of));
-                column.insert(key(day), value.unwrap_or(&recording.fill_value).clone());
+                self.enter(&mut column, &name, day, value.unwrap_or(&recording.fill_value));
             }
             values.insert(name, Value::Object(column));
         }
@@ -187,7 +218,29 @@ impl<'p> Asked<'p> {
         put(&mut body, "/parameters", Value::Object(descriptions));
         put(&mut body, "/header/start", Value::String(key(self.start)));
         put(&mut body, "/header/end", Value::String(key(self.end)));
+        put(&mut body, "/header/time_standard", Value::String(self.time_standard.clone()));
         Ok(body)
+    }
+
+    /// Writes a day's value under the day, or under each of its hours.
+    fn enter(&self, column: &mut Map<String, Value>, name: &str, day: Date, value: &Value) {
+        if self.pace == Pace::Daily {
+            column.insert(key(day), value.clone());
+            return;
+        }
+        let rain = value.as_f64().filter(|sum| name == RAIN.0 && *sum >= 0.0);
+        let value = rain.map_or_else(|| value.clone(), |sum| json!(sum / f64::from(HOURS)));
+        for hour in 0..HOURS {
+            column.insert(format!("{}{hour:02}", key(day)), value.clone());
+        }
+    }
+
+    /// The description of a parameter at the pace that is asked for.
+    fn paced(&self, name: &str, mut description: Value) -> Value {
+        if self.pace == Pace::Hourly && name == RAIN.0 {
+            put(&mut description, "/units", Value::String(RAIN.1.to_owned()));
+        }
+        description
     }
 }
 
@@ -265,16 +318,23 @@ mod tests {
     const FRANKFURT: &str = "community=RE&latitude=50.11&longitude=8.68&format=JSON";
 
     async fn ask(query: &str, shift: bool) -> (StatusCode, Response) {
+        ask_at(Pace::Daily, query, shift).await
+    }
+
+    async fn ask_at(pace: Pace, query: &str, shift: bool) -> (StatusCode, Response) {
         let uri = format!("/?{query}").parse().unwrap();
         let pairs = axum::extract::Query::try_from_uri(&uri).unwrap().0;
         let moment = Moment { now: "2026-07-10T10:00:00Z".parse().unwrap(), shift };
         let power = Power::load(&recorded_data_dir()).unwrap();
-        let response = power.respond(&Params::new(pairs), moment);
+        let response = power.respond(pace, &Params::new(pairs), moment);
         (response.status(), response)
     }
 
     async fn json(query: &str, shift: bool) -> (StatusCode, Value) {
-        let (status, response) = ask(query, shift).await;
+        json_of(ask(query, shift).await).await
+    }
+
+    async fn json_of((status, response): (StatusCode, Response)) -> (StatusCode, Value) {
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, serde_json::from_slice(&body).unwrap())
     }
@@ -304,6 +364,21 @@ mod tests {
         let (_, answer) = json(&query, true).await;
         let column = &answer["properties"]["parameter"]["T2M"];
         assert_eq!(*column, json!({"20260707": 0.45, "20260708": -999.0}));
+    }
+
+    #[tokio::test]
+    async fn hours_are_made_of_the_recorded_days() {
+        let query = format!(
+            "{FRANKFURT}&parameters=T2M,PRECTOTCORR&start=20240107&end=20240108&time-standard=UTC"
+        );
+        let (status, answer) = json_of(ask_at(Pace::Hourly, &query, false).await).await;
+        assert_eq!((status, &answer["header"]["time_standard"]), (StatusCode::OK, &json!("UTC")));
+        let values = &answer["properties"]["parameter"];
+        assert_eq!(values["T2M"].as_object().unwrap().len(), 48);
+        assert_eq!(values["T2M"]["2024010723"], 0.45);
+        assert_eq!(values["T2M"]["2024010800"], -999.0);
+        assert_eq!(values["PRECTOTCORR"]["2024010700"], 0.28 / 24.0);
+        assert_eq!(answer["parameters"]["PRECTOTCORR"]["units"], "mm/hour");
     }
 
     #[tokio::test]

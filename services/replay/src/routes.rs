@@ -22,7 +22,7 @@ use crate::fault::{Fault, FaultSwitch};
 use crate::files::Files;
 use crate::open_meteo::{Host, Moment, OpenMeteo};
 use crate::params::Params;
-use crate::power::Power;
+use crate::power::{Pace, Power};
 use crate::recorded::DataError;
 use crate::stac::Catalogue;
 
@@ -76,6 +76,7 @@ pub(crate) fn router(stage: Arc<Stage>) -> Router {
         .route("/v1/forecast", get(forecast))
         .route("/v1/archive", get(archive))
         .route("/api/temporal/daily/point", get(power))
+        .route("/api/temporal/hourly/point", get(power_hourly))
         .route("/search", post(search).layer(DefaultBodyLimit::max(SEARCH_BODY_BYTES_MAX)))
         .route("/s2/{*path}", get(file))
         .route("/farms/{*path}", get(file))
@@ -137,7 +138,11 @@ async fn archive(State(stage): State<Arc<Stage>>, Query(pairs): Pairs) -> Respon
 }
 
 async fn power(State(stage): State<Arc<Stage>>, Query(pairs): Pairs) -> Response {
-    stage.power.respond(&Params::new(pairs), stage.moment())
+    stage.power.respond(Pace::Daily, &Params::new(pairs), stage.moment())
+}
+
+async fn power_hourly(State(stage): State<Arc<Stage>>, Query(pairs): Pairs) -> Response {
+    stage.power.respond(Pace::Hourly, &Params::new(pairs), stage.moment())
 }
 
 async fn search(State(stage): State<Arc<Stage>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -8,6 +8,7 @@
 //! | [`providers`] | How is a provider asked, and what did it mean? |
 //! | [`store`] | What survives a restart? |
 //! | [`metrics`] | What is counted beyond requests? |
+//! | [`time`] | What does the clock mean in the calendar? |
 //! | [`domain`] | What is weather? Pure: no clock, no socket, no file. |
 
 pub mod answers;
@@ -17,3 +18,4 @@ pub mod metrics;
 pub mod providers;
 pub mod settings;
 pub mod store;
+pub mod time;

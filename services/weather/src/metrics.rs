@@ -1,12 +1,16 @@
 //! What is counted beyond requests: calls to providers, where answers came from, and the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock::Now;
 use chassis::metrics::Metrics;
-use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::domain::ask::ProviderName;
+use crate::providers::budget::{Budget, Caller};
 
 /// Result of a call that its deadline cut off before it ended.
 const CALL_CANCELLED: &str = "timed_out";
@@ -17,6 +21,8 @@ pub struct WeatherMetrics {
     provider_requests: IntCounterVec,
     provider_durations: HistogramVec,
     provider_in_flight: IntGaugeVec,
+    weight_spent: CounterVec,
+    over_budget: IntCounterVec,
     answers: IntCounterVec,
     store_writes: IntCounterVec,
     store_queue_depth: IntGauge,
@@ -33,6 +39,11 @@ impl WeatherMetrics {
             &["provider"],
         )?;
         metrics.registry().register(Box::new(provider_in_flight.clone()))?;
+        let weight_spent = CounterVec::new(
+            Opts::new("provider_weight_spent_total", "Weighted calls made to a provider."),
+            &["provider"],
+        )?;
+        metrics.registry().register(Box::new(weight_spent.clone()))?;
         Ok(Self {
             provider_requests: metrics.counter(
                 "provider_requests_total",
@@ -45,6 +56,12 @@ impl WeatherMetrics {
                 &["provider"],
             )?,
             provider_in_flight,
+            weight_spent,
+            over_budget: metrics.counter(
+                "provider_calls_over_budget_total",
+                "Calls that were not made because the budget of a provider was used up.",
+                &["provider", "caller"],
+            )?,
             answers: metrics.counter(
                 "weather_answers_total",
                 "Answers by kind and by where they came from.",
@@ -77,6 +94,29 @@ impl WeatherMetrics {
         ProviderCall { metrics: self, provider, started: Now::read(), result: CALL_CANCELLED }
     }
 
+    /// Shows what is left of these budgets, as of the moment it is asked for.
+    ///
+    /// # Errors
+    /// When it was called before.
+    pub fn watch(metrics: &Metrics, budgets: Vec<Arc<Budget>>) -> Result<(), prometheus::Error> {
+        let remaining = GaugeVec::new(
+            Opts::new(
+                "provider_budget_remaining",
+                "Weighted calls left in the present window, where it has a limit.",
+            ),
+            &["provider", "window"],
+        )?;
+        metrics.registry().register(Box::new(Remaining { remaining, budgets }))
+    }
+
+    pub(crate) fn spent(&self, provider: ProviderName, weight: f64) {
+        self.weight_spent.with_label_values(&[provider.as_str()]).inc_by(weight);
+    }
+
+    pub(crate) fn over_budget(&self, provider: ProviderName, caller: Caller) {
+        self.over_budget.with_label_values(&[provider.as_str(), caller.as_str()]).inc();
+    }
+
     pub(crate) fn answered(&self, kind: &str, cache: &str) {
         self.answers.with_label_values(&[kind, cache]).inc();
     }
@@ -93,6 +133,29 @@ impl WeatherMetrics {
 
     pub(crate) fn dropped(&self) {
         self.store_writes.with_label_values(&["dropped"]).inc();
+    }
+}
+
+/// Windows end without anybody calling, so what is left is computed when it is read.
+struct Remaining {
+    remaining: GaugeVec,
+    budgets: Vec<Arc<Budget>>,
+}
+
+impl Collector for Remaining {
+    fn desc(&self) -> Vec<&Desc> {
+        self.remaining.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let now = Now::read();
+        for budget in &self.budgets {
+            for (window, left) in budget.remaining(now) {
+                let labels = [budget.provider().as_str(), window];
+                self.remaining.with_label_values(&labels).set(left);
+            }
+        }
+        self.remaining.collect()
     }
 }
 

@@ -12,18 +12,29 @@ use weather::domain::ask::{Ask, ProviderName, Question};
 use weather::domain::day::Day;
 use weather::domain::place::{Cell, Zone};
 use weather::domain::report::{Hour, Report};
+use weather::domain::units;
 use weather::domain::week::weeks;
+use weather::providers::failure::ProviderError;
+use weather::providers::nasa_power::answer::{self as power, Table};
 use weather::providers::open_meteo::answer;
 
 const RECORDED: &[u8] = include_bytes!("data/open_meteo_forecast_berlin_20211124.json");
 const GOLDEN: &str = include_str!("data/weather_golden.json");
+const FRANKFURT: &str = include_str!("data/nasa_power_daily_frankfurt_202401.json");
+const BRAZIL: &str = include_str!("data/nasa_power_daily_brazil_202012.json");
+const POLE_LST: &str = include_str!("data/nasapower_vcr_daily_sb_point_LST.json");
+const POLE_UTC: &str = include_str!("data/nasapower_vcr_daily_sb_point_UTC.json");
 const TOLERANCE: f64 = 1e-6;
 const FIRST: Date = date(2021, 11, 24);
 const LAST: Date = date(2021, 11, 30);
 
 fn golden(pointer: &str) -> Value {
+    golden_of("open_meteo", pointer)
+}
+
+fn golden_of(provider: &str, pointer: &str) -> Value {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
-    golden.pointer(&format!("/open_meteo/{pointer}")).unwrap().clone()
+    golden.pointer(&format!("/{provider}/{pointer}")).unwrap().clone()
 }
 
 fn ask(question: Question) -> Ask {
@@ -137,4 +148,110 @@ fn hourly_precipitation_belongs_to_the_hour_before() {
         let sum: f64 = stamped.iter().filter_map(|hour| hour.precipitation_mm).sum();
         assert!((sum - day.precipitation_mm.unwrap()).abs() <= 0.01 + TOLERANCE, "{}", day.day);
     }
+}
+
+/// The recorded answer inside a file that also says where it is from.
+fn body(file: &str) -> Vec<u8> {
+    let file: Value = serde_json::from_str(file).unwrap();
+    file["body"].to_string().into_bytes()
+}
+
+fn in_frankfurt(start: Date, end: Date) -> Ask {
+    Ask {
+        provider: ProviderName::NasaPower,
+        question: Question::Daily { start, end },
+        cell: Cell::of(50.11, 8.68),
+        zone: Zone::named("America/Los_Angeles").unwrap(),
+    }
+}
+
+#[test]
+fn w5_power_days_are_the_golden_calendar_days() {
+    let standard = golden_of("nasa_power", "time_standard");
+    let table = Table::read(&body(FRANKFURT), standard.as_str().unwrap()).unwrap();
+    let temperature = table.column("T2M", units::to_celsius).unwrap();
+    let rain = table.column("PRECTOTCORR", units::to_millimetres_a_day).unwrap();
+    assert_eq!(temperature.len() as u64, golden_of("nasa_power", "days").as_u64().unwrap());
+    for end in ["first", "last"] {
+        let expected = golden_of("nasa_power", end);
+        let key = expected["day"].as_str().unwrap().replace('-', "");
+        check(temperature[&key], &expected["t2m"], "temperature");
+        check(rain[&key], &expected["prectotcorr_mm"], "precipitation");
+    }
+    let sum = rain.values().flatten().sum::<f64>();
+    check(Some(sum), &golden_of("nasa_power", "precip_sum_mm"), "precipitation of all days");
+    // West of Greenwich a midnight of UTC is the day before: the days must not move.
+    let (first, last) = (date(2024, 1, 1), date(2024, 1, 7));
+    let Ok(Report::Daily(days)) = power::read(&in_frankfurt(first, last), &body(FRANKFURT)) else {
+        panic!("no days");
+    };
+    assert_eq!((days.len(), days[0].day, days[6].day), (7, first, last));
+    let expected = golden_of("nasa_power", "first/prectotcorr_mm");
+    check(days[0].precipitation_mm, &expected, "precipitation");
+}
+
+/// The recorded CSV as the JSON that the same server writes; no such JSON is recorded.
+fn as_json(cassette: &str, time_standard: &str) -> Vec<u8> {
+    let cassette: Value = serde_json::from_str(cassette).unwrap();
+    let text = cassette["http_interactions"][0]["response"]["body"]["string"].as_str().unwrap();
+    let mut rows = text.lines().skip_while(|line| !line.starts_with("YEAR")).map(str::trim);
+    let (names, values) = (rows.next().unwrap(), rows.next().unwrap());
+    let (mut parameter, mut parameters) = (serde_json::Map::new(), serde_json::Map::new());
+    for (name, value) in names.split(',').zip(values.split(',')).skip(3) {
+        let value: f64 = value.parse().unwrap();
+        let unit = match name {
+            "RH2M" => "%",
+            "WS10M" => "m/s",
+            _ => "C",
+        };
+        parameter.insert(name.to_owned(), serde_json::json!({"19830101": value}));
+        parameters.insert(name.to_owned(), serde_json::json!({"units": unit}));
+    }
+    serde_json::json!({
+        "properties": {"parameter": parameter},
+        "header": {"fill_value": -999.0, "time_standard": time_standard},
+        "parameters": parameters,
+    })
+    .to_string()
+    .into_bytes()
+}
+
+#[test]
+fn solar_and_universal_days_of_one_name_differ_as_the_golden_values_do() {
+    for (cassette, standard) in [(POLE_LST, "LST"), (POLE_UTC, "UTC")] {
+        let table = Table::read(&as_json(cassette, standard), standard).unwrap();
+        let expected = golden_of("nasa_lst_vs_utc", standard);
+        for (name, value) in expected.as_object().unwrap() {
+            let column = match name.as_str() {
+                "RH2M" => table.column(name, units::to_percent),
+                "WS10M" => table.column(name, units::to_metres_per_second),
+                _ => table.column(name, units::to_celsius),
+            };
+            check(column.unwrap()["19830101"], value, &format!("{standard} {name}"));
+        }
+    }
+}
+
+#[test]
+fn w5_days_of_another_time_standard_are_refused() {
+    let day = date(1983, 1, 1);
+    let lst = power::read(&in_frankfurt(day, day), &as_json(POLE_LST, "LST"));
+    let Ok(Report::Daily(days)) = lst else { panic!("no days: {lst:?}") };
+    let expected = golden_of("nasa_lst_vs_utc", "LST");
+    check(days[0].t_min_c, &expected["T2M_MIN"], "minimum");
+    check(days[0].t_max_c, &expected["T2M_MAX"], "maximum");
+    match power::read(&in_frankfurt(day, day), &as_json(POLE_UTC, "UTC")) {
+        Err(ProviderError::InvalidResponse { why }) => {
+            assert!(why.contains("LST was asked"), "{why}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn w6_older_header_is_read_too() {
+    // Version 2.5.9 names no time standard and writes the fill value without decimals.
+    let table = Table::read(&body(BRAZIL), "LST").unwrap();
+    let temperature = table.column("T2M", units::to_celsius).unwrap();
+    assert_eq!((temperature.len(), temperature["20201201"]), (31, Some(23.52)));
 }

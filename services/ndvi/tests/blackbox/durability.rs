@@ -1,202 +1,160 @@
-//! Is work that was accepted done once, whoever dies meanwhile?
+//! Is every sample that was acknowledged there once, whatever was killed meanwhile?
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use chassis::database::{DatabaseSettings, DatabaseUrl};
-use chassis::metrics::Metrics;
-use harness::{Directory, PATIENCE, Postgres, Program};
-use ndvi::domain::field::FieldId;
-use ndvi::store::{self, Series};
-use replay::{Fault, Running};
+use harness::{Directory, PATIENCE, Postgres, Program, Request, Reservation};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::bench::{JUNE, Ndvi, SEPTEMBER, program, recorded};
-use crate::farm::job_id;
+use crate::bench::{Ndvi, program};
 
-/// How often somebody is killed.
-const KILLS: u64 = 10;
+const SAMPLES: &str = "/api/v1/ndvi";
+const CLIENTS: usize = 6;
+/// Samples acknowledged between two kills.
+const SAMPLES_A_ROUND: usize = 12;
+/// More than one client sends in all rounds together.
+const FOUND_MAX: usize = 1_000;
 
-/// Slow enough that every attempt is cut in the middle.
-fn slow_scenes() -> Fault {
-    Fault { delay_ms: 100, path_prefix: Some("/s2".to_owned()), ..Fault::default() }
+/// What clients and killer tell each other.
+struct Traffic {
+    address: SocketAddr,
+    acknowledged: watch::Sender<usize>,
+    /// Counts the starts of the service.
+    starts: watch::Sender<usize>,
+    is_over: AtomicBool,
 }
 
-/// A service that takes over soon.
-fn quick(directory: &Directory, replay: &Running, url: &str) -> Program {
-    program(directory, &replay.base_url())
-        .env("NDVI_DATABASE_URL", url)
-        .env("NDVI_JOB_LEASE_MS", "400")
-        .env("NDVI_JOB_POLL_MS", "50")
-        .env("NDVI_JOB_RETRY_MS", "50")
-}
+impl Traffic {
+    fn new(address: SocketAddr) -> Arc<Self> {
+        let counter = || watch::Sender::new(0);
+        let is_over = AtomicBool::new(false);
+        Arc::new(Self { address, acknowledged: counter(), starts: counter(), is_over })
+    }
 
-fn sqlite(directory: &Directory) -> String {
-    format!("sqlite://{}?mode=rwc", directory.path().join("ndvi.db").display())
-}
-
-/// Requests for parts of scenes so far.
-fn reads(replay: &Running) -> u64 {
-    let requests = replay.counts().requests;
-    requests.iter().filter(|(path, _)| path.starts_with("/s2")).map(|(_, count)| count).sum()
-}
-
-/// Waits, by asking again and again, until this is so.
-async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !look().await {
-            tokio::task::yield_now().await;
+    /// Sends one sample after the other, each until it is acknowledged; returns their times.
+    async fn send(self: Arc<Self>, client: usize) -> BTreeSet<String> {
+        let mut sent = BTreeSet::new();
+        while !self.is_over.load(Ordering::Relaxed) {
+            let time = time(sent.len());
+            let body = json!({
+                "farm_id": farm(client), "timestamp": time, "mean": 0.3, "min": 0.1, "max": 0.9,
+                "source": "drone", "geometry": null,
+            });
+            while !self.is_acknowledged(&body).await {}
+            sent.insert(time);
+            self.acknowledged.send_modify(|count| *count += 1);
         }
-    };
-    let found = tokio::time::timeout(2 * PATIENCE, looking).await;
-    assert!(found.is_ok(), "waited for {what}");
-}
+        sent
+    }
 
-/// Waits until a few more reads have begun, another number for each kill. A job alone makes four.
-async fn reading(replay: &Running, kill: u64) {
-    let (before, more) = (reads(replay), 1 + kill % 3);
-    until("a job in the middle", async || reads(replay) >= before + more).await;
-}
-
-/// Asks for a refresh of a field of this name until it is acknowledged; returns the job.
-async fn acknowledged(ndvi: &Ndvi, name: &str) -> String {
-    let mut job = None;
-    until("a database that takes a job", async || {
-        let outline = crate::bench::field("ering-01");
-        let target = crate::farm::geometry_of(name);
-        let put = ndvi.request("PUT", &target).json(&outline).send().await;
-        if !matches!(put.status, 200 | 201) {
-            return false;
+    async fn is_acknowledged(&self, body: &Value) -> bool {
+        let starts = *self.starts.borrow();
+        match Request::to(self.address, "POST", SAMPLES).json(body).try_send().await {
+            Ok(reply) if reply.status == 503 => {
+                reply.expect_header("retry-after", "1");
+                false
+            }
+            Ok(reply) => {
+                reply.expect_status(201);
+                true
+            }
+            // Without an answer nobody knows whether it is stored: it is sent again.
+            Err(_) => {
+                let mut started = self.starts.subscribe();
+                started.wait_for(|now| *now > starts).await.unwrap();
+                false
+            }
         }
-        let reply = ndvi.known_farm(name).refresh("2021-06-01", "2021-09-30").await;
-        job = matches!(reply.status, 200 | 202).then(|| job_id(&reply));
-        job.is_some()
+    }
+
+    async fn started(&self, program: &Program) -> Ndvi {
+        let ndvi = Ndvi::start(program.clone()).await;
+        self.starts.send_modify(|count| *count += 1);
+        ndvi
+    }
+
+    /// Waits until so many more samples are acknowledged.
+    async fn flow(&self, more: usize) {
+        let wanted = *self.acknowledged.borrow() + more;
+        let mut acknowledged = self.acknowledged.subscribe();
+        let flowing = acknowledged.wait_for(|count| *count >= wanted);
+        timeout(PATIENCE, flowing).await.expect("samples are acknowledged").unwrap();
+    }
+}
+
+fn farm(client: usize) -> String {
+    format!("6f9619ff-8b86-d011-b42d-{client:012}")
+}
+
+fn time(number: usize) -> String {
+    format!("2021-06-17T{:02}:{:02}:{:02}Z", number / 3_600, number / 60 % 60, number % 60)
+}
+
+/// Lets clients send while `kill` kills, so many times, and looks whether all is there.
+async fn nothing_is_lost_or_doubled(
+    program: Program,
+    port: Reservation,
+    rounds: usize,
+    mut kill: impl AsyncFnMut(usize, &mut Ndvi),
+) {
+    let program = program.env("PORT", port.address().port().to_string());
+    let traffic = Traffic::new(port.address());
+    let mut ndvi = traffic.started(&program).await;
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let traffic = Arc::clone(&traffic);
+        clients.spawn(async move { (client, traffic.send(client).await) });
+    }
+    for round in 0..rounds {
+        traffic.flow(SAMPLES_A_ROUND).await;
+        kill(round, &mut ndvi).await;
+        if ndvi.process.exited().is_some() {
+            ndvi = traffic.started(&program).await;
+        }
+    }
+    traffic.flow(SAMPLES_A_ROUND).await;
+    traffic.is_over.store(true, Ordering::Relaxed);
+    while let Some(client) = clients.join_next().await {
+        let (client, sent) = client.unwrap();
+        let target = format!("{SAMPLES}?farm_id={}&limit={FOUND_MAX}", farm(client));
+        let found = ndvi.get(&target).await.expect_status(200).json();
+        let found = found["data"]["samples"].as_array().unwrap();
+        let times: BTreeSet<String> =
+            found.iter().map(|sample| sample["timestamp"].as_str().unwrap().to_owned()).collect();
+        assert!(sent.len() < FOUND_MAX, "one answer must hold all");
+        assert_eq!((found.len(), times), (sent.len(), sent));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_loses_and_doubles_nothing_when_the_service_is_killed_again_and_again() {
+    let directory = Directory::new();
+    let program = program(&directory, "http://127.0.0.1:9");
+    nothing_is_lost_or_doubled(program, Reservation::new(), 10, async |_, ndvi: &mut Ndvi| {
+        ndvi.process.kill().await;
     })
     .await;
-    job.unwrap()
-}
-
-async fn all_done(ndvi: &Ndvi, jobs: &[String]) {
-    for id in jobs {
-        until("every job", async || {
-            let reply = ndvi.get(&format!("/api/v1/ndvi/jobs/{id}/")).await;
-            assert_ne!(reply.status, 404, "an acknowledged job is lost");
-            let status = (reply.status == 200).then(|| reply.json()["data"]["status"].clone());
-            assert!(status != Some("failed".into()), "{}", reply.text());
-            status == Some("done".into())
-        })
-        .await;
-    }
-}
-
-/// Fails unless every field has both scenes, each of them once.
-async fn nothing_is_doubled(url: &str, names: &[String]) {
-    let settings = DatabaseSettings {
-        url: DatabaseUrl::new(url),
-        connections_max: 1,
-        waiting_max: 1,
-        acquire_timeout: Duration::from_secs(10),
-        statement_timeout: Duration::from_secs(10),
-    };
-    let store = store::open(&settings, &Metrics::new().unwrap()).await.unwrap();
-    for name in names {
-        let series = Series {
-            field: FieldId::parse(name).unwrap(),
-            revision: 1,
-            engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let days = ("2021-01-01".parse().unwrap(), "2021-12-31".parse().unwrap());
-        let seen = store.seen(&series, days.0, days.1, 100).await.unwrap();
-        let scenes: Vec<&str> = seen.iter().map(|seen| seen.scene_id.as_str()).collect();
-        assert_eq!(scenes, [JUNE, SEPTEMBER], "field {name}");
-    }
-}
-
-/// Kills the service again and again in the middle of its work.
-async fn killed_service(directory: &Directory, url: &str) {
-    let replay = recorded();
-    replay.set_fault(slow_scenes()).unwrap();
-    let (mut names, mut jobs) = (Vec::new(), Vec::new());
-    let mut ndvi = Ndvi::start(quick(directory, &replay, url)).await;
-    for kill in 1..=KILLS {
-        names.push(kill.to_string());
-        jobs.push(acknowledged(&ndvi, &kill.to_string()).await);
-        reading(&replay, kill).await;
-        ndvi.process.kill().await;
-        ndvi = Ndvi::start(quick(directory, &replay, url)).await;
-    }
-    replay.clear_faults();
-    all_done(&ndvi, &jobs).await;
-    nothing_is_doubled(url, &names).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn service_killed_ten_times_on_sqlite_loses_and_doubles_nothing() {
+async fn postgres_loses_and_doubles_nothing_when_it_or_the_service_is_killed_again_and_again() {
     let directory = Directory::new();
-    killed_service(&directory, &sqlite(&directory)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn service_killed_ten_times_on_postgres_loses_and_doubles_nothing() {
-    let postgres = Postgres::start().await;
-    killed_service(&Directory::new(), &postgres.url()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_killed_ten_times_loses_and_doubles_nothing() {
-    let (directory, replay) = (Directory::new(), recorded());
     let mut postgres = Postgres::start().await;
-    let url = postgres.url();
-    replay.set_fault(slow_scenes()).unwrap();
-    let (mut names, mut jobs) = (Vec::new(), Vec::new());
-    let ndvi = Ndvi::start(quick(&directory, &replay, &url)).await;
-    for kill in 1..=KILLS {
-        names.push(kill.to_string());
-        jobs.push(acknowledged(&ndvi, &kill.to_string()).await);
-        reading(&replay, kill).await;
-        postgres.kill().await;
-        postgres.restart().await;
-    }
-    replay.clear_faults();
-    all_done(&ndvi, &jobs).await;
-    nothing_is_doubled(&url, &names).await;
-}
-
-/// Two services share one queue; every search of a month is counted.
-async fn shared_queue(url: &str, directories: [&Directory; 2]) {
-    const FIELDS: u64 = 12;
-    let replay = recorded();
-    let fault = Fault { delay_ms: 50, path_prefix: Some("/search".to_owned()), ..Fault::default() };
-    replay.set_fault(fault).unwrap();
-    // Leases that outlast the test: whatever is done twice is done by mistake.
-    let patient = |directory| quick(directory, &replay, url).env("NDVI_JOB_LEASE_MS", "60000");
-    let services =
-        [Ndvi::start(patient(directories[0])).await, Ndvi::start(patient(directories[1])).await];
-    let (mut names, mut jobs) = (Vec::new(), Vec::new());
-    for (name, service) in (1..=FIELDS).zip(services.iter().cycle()) {
-        names.push(name.to_string());
-        jobs.push(acknowledged(service, &name.to_string()).await);
-    }
-    all_done(&services[0], &jobs).await;
-    // Four months of each field, each searched once.
-    assert_eq!(replay.counts().requests_of("/search"), 4 * FIELDS);
-    let mut done = [0.0; 2];
-    for (done, service) in done.iter_mut().zip(&services) {
-        *done = service.metric("ndvi_job_attempts_total", &[]).await;
-    }
-    assert!(
-        (done.iter().sum::<f64>() - 12.0).abs() < 0.5 && done.iter().all(|done| *done >= 1.0),
-        "{done:?}"
-    );
-    nothing_is_doubled(url, &names).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_services_on_one_postgres_do_every_job_once() {
-    let postgres = Postgres::start().await;
-    shared_queue(&postgres.url(), [&Directory::new(), &Directory::new()]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_services_on_one_file_do_every_job_once() {
-    let directory = Directory::new();
-    shared_queue(&sqlite(&directory), [&directory, &directory]).await;
+    let program = program(&directory, "http://127.0.0.1:9")
+        .env("NDVI_DATABASE_URL", postgres.url())
+        .env("NDVI_DATABASE_ACQUIRE_TIMEOUT_MS", "2000");
+    let kill = async |round: usize, ndvi: &mut Ndvi| {
+        if round.is_multiple_of(2) {
+            ndvi.process.kill().await;
+        } else {
+            postgres.kill().await;
+            postgres.restart().await;
+        }
+    };
+    nothing_is_lost_or_doubled(program, Reservation::new(), 20, kill).await;
 }

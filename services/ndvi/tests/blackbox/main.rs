@@ -7,8 +7,10 @@
     reason = "a failed test panics"
 )]
 
+mod auth;
 mod bench;
 mod contract;
+mod database;
 mod durability;
 mod farm;
 mod fields;
@@ -16,6 +18,7 @@ mod geotiff;
 mod golden;
 mod ingestion;
 mod jobs;
+mod killed;
 mod lifecycle;
 mod offset;
 mod rasters;

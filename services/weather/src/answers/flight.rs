@@ -55,6 +55,18 @@ where
         value.clone().ok_or(FlightError::Dropped)
     }
 
+    /// Starts `work` for `key`, if nobody has, and does not wait.
+    ///
+    /// # Errors
+    /// [`FlightError::Full`].
+    pub fn launch<F, Fut>(&self, key: &K, work: F) -> Result<(), FlightError>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = V> + Send + 'static,
+    {
+        self.take_off(key, work).map(|_landed| ())
+    }
+
     fn take_off<F, Fut>(&self, key: &K, work: F) -> Result<watch::Receiver<Option<V>>, FlightError>
     where
         F: FnOnce() -> Fut,

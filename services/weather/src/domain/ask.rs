@@ -11,6 +11,8 @@ use crate::domain::place::{Cell, Zone};
 pub enum ProviderName {
     /// open-meteo.com or a server of one's own with the same interface.
     OpenMeteo,
+    /// power.larc.nasa.gov: past days, with a lag.
+    NasaPower,
 }
 
 impl ProviderName {
@@ -19,7 +21,16 @@ impl ProviderName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenMeteo => "open_meteo",
+            Self::NasaPower => "nasa_power",
         }
+    }
+
+    /// The provider of this name, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::OpenMeteo, Self::NasaPower]
+            .into_iter()
+            .find(|provider| provider.as_str().eq_ignore_ascii_case(name))
     }
 }
 

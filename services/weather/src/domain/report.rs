@@ -56,9 +56,15 @@ pub fn coming_hours(hours: &[Hour], now: Timestamp, count: usize) -> &[Hour] {
     rest.get(..count).unwrap_or(rest)
 }
 
+/// The last `count` hours, of a provider that knows no coming ones.
+#[must_use]
+pub fn newest_hours(hours: &[Hour], count: usize) -> &[Hour] {
+    hours.get(hours.len().saturating_sub(count)..).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
     use super::*;
 
     fn hours() -> Vec<Hour> {
@@ -89,6 +95,13 @@ mod tests {
         check(3599, 2, &[0, 1]);
         check(3600, 2, &[1, 2]);
         check(2 * 3600 + 1, 48, &[2, 3, 4]);
+    }
+
+    #[test]
+    fn newest_hours_are_the_last_ones() {
+        let hours = hours();
+        assert_eq!(newest_hours(&hours, 2), &hours[3..]);
+        assert_eq!(newest_hours(&hours, 9), hours);
     }
 
     #[test]

@@ -30,11 +30,11 @@ impl Conversion {
     }
 }
 
-/// To degrees Celsius.
+/// To degrees Celsius. NASA POWER leaves the ring out.
 #[must_use]
 pub fn to_celsius(unit: &str) -> Option<Conversion> {
     match unit {
-        "°C" => Some(Conversion::IDENTITY),
+        "°C" | "C" => Some(Conversion::IDENTITY),
         "°F" => Some(Conversion { factor: 5.0 / 9.0, offset: -160.0 / 9.0 }),
         _ => None,
     }
@@ -60,6 +60,18 @@ pub fn to_millimetres(unit: &str) -> Option<Conversion> {
         "inch" => Some(Conversion::factor(25.4)),
         _ => None,
     }
+}
+
+/// From a rate over a day to the sum of that day, in millimetres.
+#[must_use]
+pub fn to_millimetres_a_day(unit: &str) -> Option<Conversion> {
+    matches!(unit, "mm/day" | "mm").then_some(Conversion::IDENTITY)
+}
+
+/// From a rate over an hour to the sum of that hour, in millimetres.
+#[must_use]
+pub fn to_millimetres_an_hour(unit: &str) -> Option<Conversion> {
+    matches!(unit, "mm/hour" | "mm/hr" | "mm/h" | "mm").then_some(Conversion::IDENTITY)
 }
 
 /// To percent.
@@ -97,6 +109,17 @@ mod tests {
         assert_eq!(to_celsius("°F").unwrap().apply(Some(212.0)), Some(100.0));
         assert_eq!(to_celsius("°F").unwrap().apply(Some(-40.0)), Some(-40.0));
         assert_eq!(to_millimetres("inch").unwrap().apply(Some(1.0)), Some(25.4));
+    }
+
+    #[test]
+    fn rate_is_summed_over_its_own_time_only() {
+        assert_eq!(to_millimetres_a_day("mm/day").unwrap().apply(Some(24.58)), Some(24.58));
+        assert_eq!(to_millimetres_an_hour("mm/hour").unwrap().apply(Some(0.5)), Some(0.5));
+        assert_eq!(
+            (to_millimetres_a_day("mm/hour"), to_millimetres_an_hour("mm/day")),
+            (None, None)
+        );
+        assert_eq!(to_celsius("C").unwrap().apply(Some(5.68)), Some(5.68));
     }
 
     #[test]

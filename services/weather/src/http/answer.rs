@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use chassis::envelope::{self, Failure, FieldErrors, MESSAGE_INTERNAL};
 use serde::Serialize;
 
-use crate::answers::{NoAnswer, Origin};
+use crate::answers::answer::{NoAnswer, Origin};
 use crate::providers::failure::ProviderError;
 
 /// Message of every failure that lies with the provider; clients know it.
@@ -29,12 +29,12 @@ pub(super) struct Freshness {
 }
 
 impl Freshness {
-    /// Together with `Age` this is what RFC 9111 wants. What stands in for a failed call must not
-    /// be kept by anybody as if it were fresh.
+    /// Together with `Age` this is what RFC 9111 wants. What is past its fresh time must not be
+    /// kept by anybody as if it were fresh.
     fn cache_control(self) -> String {
         let seconds = match self.origin {
             Origin::Hit | Origin::Miss => self.fresh_for.as_secs(),
-            Origin::Stale => 0,
+            Origin::Stale | Origin::Revalidating => 0,
         };
         format!("max-age={seconds}")
     }
@@ -78,6 +78,10 @@ fn provider_failure(error: &ProviderError) -> Failure {
         }
         ProviderError::RateLimited { retry_after, .. } => {
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Weather upstream limit reached")
+                .with_header(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
+        }
+        ProviderError::OverBudget { retry_after } => {
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Weather call budget used up")
                 .with_header(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
         }
         ProviderError::TimedOut { .. } => {

@@ -12,18 +12,20 @@ use axum::response::{IntoResponse as _, Response};
 use chassis::clock::Now;
 use chassis::envelope::Failure;
 use chassis::openapi::Envelope;
-use jiff::Timestamp;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::{Answers, Kept, Origin};
-use crate::domain::ask::Ask;
-use crate::domain::report::{Report, coming_hours};
+use crate::answers::Answers;
+use crate::answers::answer::{Answered, Asked};
+use crate::domain::ask::{Ask, ProviderName};
+use crate::domain::report::{Report, coming_hours, newest_hours};
 use crate::domain::week::weeks;
 use crate::http::answer::{Freshness, no_answer, reported};
 use crate::http::query::{Pairs, QueryRules};
 use crate::http::view::{CurrentView, DailyView, HourlyView, WeeklyView};
+use crate::providers::Provider;
+use crate::time::timestamp;
 
 /// How long each kind of answer counts as fresh.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +72,13 @@ pub fn routes(weather: Weather) -> OpenApiRouter {
     responses((status = 200, description = "The newest observation.", body = inline(Envelope<CurrentView>)))
 )]
 async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
-    let now = Now::read();
-    let ask = match query::current(&pairs, &weather.rules) {
-        Ok(ask) => ask,
+    let asked = match query::current(&pairs, &weather.rules) {
+        Ok(asked) => asked,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
     weather
-        .respond(&ask, weather.fresh.current, now, |report| match report {
-            Report::Current(observation) => Some(CurrentView::new(&ask, observation)),
+        .respond(&asked, weather.fresh.current, Now::read(), |ask, report, _| match report {
+            Report::Current(observation) => Some(CurrentView::new(ask, observation)),
             Report::Hourly(_) | Report::Daily(_) => None,
         })
         .await
@@ -90,14 +91,18 @@ async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> 
 )]
 async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
-    let (ask, count) = match query::hourly(&pairs, &weather.rules) {
+    let (asked, count) = match query::hourly(&pairs, &weather.rules) {
         Ok(asked) => asked,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
     weather
-        .respond(&ask, weather.fresh.hourly, now, |report| match report {
+        .respond(&asked, weather.fresh.hourly, now, |ask, report, provider| match report {
             Report::Hourly(hours) => {
-                Some(HourlyView::new(&ask, coming_hours(hours, timestamp(now), count)))
+                let hours = match ask.provider {
+                    ProviderName::OpenMeteo => coming_hours(hours, timestamp(now), count),
+                    ProviderName::NasaPower => newest_hours(hours, count),
+                };
+                Some(HourlyView::new(ask, hours, provider.time_standard(ask.question)))
             }
             Report::Current(_) | Report::Daily(_) => None,
         })
@@ -111,15 +116,18 @@ async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> R
 )]
 async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
-    let provider = weather.answers.provider();
-    let (ask, _, _) = match query::daily(&pairs, &weather.rules, provider, timestamp(now)) {
+    let providers = weather.answers.providers();
+    let (asked, _, _) = match query::daily(&pairs, &weather.rules, providers, timestamp(now)) {
         Ok(asked) => asked,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
-    let expected_until = query::expected_until(&ask, provider, timestamp(now));
     weather
-        .respond(&ask, weather.fresh.daily, now, |report| match report {
-            Report::Daily(days) => Some(DailyView::new(&ask, days, expected_until)),
+        .respond(&asked, weather.fresh.daily, now, |ask, report, provider| match report {
+            Report::Daily(days) => {
+                let expected_until = query::expected_until(ask, provider, timestamp(now));
+                let standard = provider.time_standard(ask.question);
+                Some(DailyView::new(ask, days, expected_until, standard))
+            }
             Report::Current(_) | Report::Hourly(_) => None,
         })
         .await
@@ -132,16 +140,18 @@ async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Re
 )]
 async fn weekly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
-    let provider = weather.answers.provider();
-    let (ask, start, end) = match query::daily(&pairs, &weather.rules, provider, timestamp(now)) {
+    let providers = weather.answers.providers();
+    let (asked, start, end) = match query::daily(&pairs, &weather.rules, providers, timestamp(now))
+    {
         Ok(asked) => asked,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
-    let expected_until = query::expected_until(&ask, provider, timestamp(now));
     weather
-        .respond(&ask, weather.fresh.weekly, now, |report| match report {
+        .respond(&asked, weather.fresh.weekly, now, |ask, report, provider| match report {
             Report::Daily(days) => {
-                Some(WeeklyView::new(&ask, &weeks(days, start, end), expected_until))
+                let expected_until = query::expected_until(ask, provider, timestamp(now));
+                let standard = provider.time_standard(ask.question);
+                Some(WeeklyView::new(ask, &weeks(days, start, end), expected_until, standard))
             }
             Report::Current(_) | Report::Hourly(_) => None,
         })
@@ -149,28 +159,26 @@ async fn weekly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> R
 }
 
 impl Weather {
-    /// Finds the answer and shows it as `view` says, with the headers that tell its age.
+    /// Finds the answer and shows it as `view` says, with the headers that tell its age. The
+    /// question and provider given to `view` are those that were answered.
     async fn respond<V: serde::Serialize>(
         &self,
-        ask: &Ask,
+        asked: &Asked,
         fresh_for: Duration,
         now: Now,
-        view: impl FnOnce(&Report) -> Option<V>,
+        view: impl FnOnce(&Ask, &Report, &dyn Provider) -> Option<V>,
     ) -> Response {
-        let (kept, origin): (Kept, Origin) = match self.answers.answer(ask, fresh_for, now).await {
-            Ok(answered) => answered,
-            Err(failure) => return no_answer(&failure),
-        };
-        let Some(view) = view(&kept.report) else {
+        let Answered { ask, kept, origin, fresh_for } =
+            match self.answers.answer(asked, fresh_for, now).await {
+                Ok(answered) => answered,
+                Err(failure) => return no_answer(&failure),
+            };
+        let provider = self.answers.providers().named(ask.provider);
+        let Some(view) = view(&ask, &kept.report, provider) else {
             tracing::error!(kind = ask.question.kind(), "the answer is of another kind");
             return Failure::internal().into_response();
         };
         let freshness = Freshness { origin, age: kept.age(now), fresh_for };
-        reported(&view, freshness, self.answers.provider().attribution())
+        reported(&view, freshness, provider.attribution())
     }
-}
-
-/// The wall clock as a timestamp; the epoch if the clock is beyond the calendar.
-fn timestamp(now: Now) -> Timestamp {
-    Timestamp::from_second(now.unix_seconds()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -9,9 +9,10 @@ use jiff::{Timestamp, ToSpan as _};
 use chassis::envelope::FieldErrors;
 use utoipa::IntoParams;
 
+use crate::answers::answer::Asked;
 use crate::domain::ask::{Ask, ProviderName, Question};
 use crate::domain::place::{Cell, Zone};
-use crate::providers::Provider;
+use crate::providers::{Provider, Providers};
 
 /// The pairs of a query string in their order.
 pub type Pairs = Vec<(String, String)>;
@@ -35,7 +36,7 @@ pub(super) struct PlaceParams {
     lon: f64,
     /// IANA time zone in whose calendar days are counted.
     tz: Option<String>,
-    /// `open_meteo` or `nasa_power`.
+    /// `open_meteo` or `nasa_power`. When it is named, no other one answers.
     provider: Option<String>,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct PlaceParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct HoursParams {
-    /// Hours from the running one on.
+    /// Hours from the running one on; of `nasa_power` the newest known ones.
     #[param(minimum = 1, maximum = 168, default = 48)]
     hours: Option<u32>,
 }
@@ -77,7 +78,7 @@ pub struct QueryRules {
 ///
 /// # Errors
 /// Faults by field.
-pub fn current(pairs: &[(String, String)], rules: &QueryRules) -> Result<Ask, FieldErrors> {
+pub fn current(pairs: &[(String, String)], rules: &QueryRules) -> Result<Asked, FieldErrors> {
     let mut reader = Reader::new(pairs);
     let place = reader.place(rules);
     reader.finish(place.map(|place| place.ask(Question::Current)))
@@ -87,7 +88,10 @@ pub fn current(pairs: &[(String, String)], rules: &QueryRules) -> Result<Ask, Fi
 ///
 /// # Errors
 /// Faults by field.
-pub fn hourly(pairs: &[(String, String)], rules: &QueryRules) -> Result<(Ask, usize), FieldErrors> {
+pub fn hourly(
+    pairs: &[(String, String)],
+    rules: &QueryRules,
+) -> Result<(Asked, usize), FieldErrors> {
     let mut reader = Reader::new(pairs);
     let place = reader.place(rules);
     let hours = reader.hours();
@@ -101,16 +105,16 @@ pub fn hourly(pairs: &[(String, String)], rules: &QueryRules) -> Result<(Ask, us
 pub fn daily(
     pairs: &[(String, String)],
     rules: &QueryRules,
-    provider: &dyn Provider,
+    providers: &Providers,
     now: Timestamp,
-) -> Result<(Ask, Date, Date), FieldErrors> {
+) -> Result<(Asked, Date, Date), FieldErrors> {
     let mut reader = Reader::new(pairs);
     let place = reader.place(rules);
     let (start, end) = (reader.date("start"), reader.date("end"));
     let dates = start.zip(end);
     let (place, (start, end)) = reader.finish(place.zip(dates))?;
     range(start, end, rules.range_days_max)?;
-    available(start, end, &place.zone, provider, now)?;
+    available(start, end, &place.zone, providers.named(place.provider), now)?;
     Ok((place.ask(Question::Daily { start, end }), start, end))
 }
 
@@ -143,7 +147,7 @@ fn available(
     let days = provider.days_available(zone.day_of(now));
     let mut faults = FieldErrors::new();
     if start < *days.start() {
-        faults.push("start", format!("Days before {} are not available yet.", days.start()));
+        faults.push("start", format!("Days before {} are not available.", days.start()));
     }
     if end > *days.end() {
         faults.push("end", format!("Days after {} are not available yet.", days.end()));
@@ -155,11 +159,13 @@ struct Place {
     cell: Cell,
     zone: Zone,
     provider: ProviderName,
+    provider_named: bool,
 }
 
 impl Place {
-    fn ask(self, question: Question) -> Ask {
-        Ask { provider: self.provider, question, cell: self.cell, zone: self.zone }
+    fn ask(self, question: Question) -> Asked {
+        let Self { cell, zone, provider, provider_named } = self;
+        Asked { ask: Ask { provider, question, cell, zone }, provider_named }
     }
 }
 
@@ -192,8 +198,11 @@ impl<'a> Reader<'a> {
         let lat = self.degrees("lat", 90.0);
         let lon = self.degrees("lon", 180.0);
         let zone = self.zone(rules);
-        let provider = self.provider(rules);
-        Some(Place { cell: Cell::of(lat?, lon?), zone: zone?, provider: provider? })
+        let provider = self.provider();
+        let cell = Cell::of(lat?, lon?);
+        let (zone, named) = (zone?, provider?);
+        let provider = named.unwrap_or(rules.default_provider);
+        Some(Place { cell, zone, provider, provider_named: named.is_some() })
     }
 
     /// A coordinate within ±`limit`. `nan` and `inf` are numbers to a parser, not on a map.
@@ -218,13 +227,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn provider(&mut self, rules: &QueryRules) -> Option<ProviderName> {
-        let name = self.value("provider").unwrap_or_default().to_ascii_lowercase();
-        match name.as_str() {
-            "" => Some(rules.default_provider),
-            "open_meteo" => Some(ProviderName::OpenMeteo),
-            "nasa_power" => self.fault("provider", "Provider nasa_power is not available yet."),
-            _ => self.fault("provider", "Unknown provider."),
+    /// The provider that the client chose; `Some(None)` when it chose none.
+    fn provider(&mut self) -> Option<Option<ProviderName>> {
+        let name = self.value("provider").unwrap_or_default();
+        match ProviderName::named(name) {
+            Some(provider) => Some(Some(provider)),
+            None if name.is_empty() => Some(None),
+            None => self.fault("provider", "Unknown provider."),
         }
     }
 
@@ -258,6 +267,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
     use std::ops::RangeInclusive;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use jiff::civil::date;
 
@@ -267,12 +278,19 @@ mod tests {
 
     /// A provider of which only the calendar counts.
     #[derive(Debug)]
-    struct Calendar;
+    struct Calendar(ProviderName, i64);
+
+    fn calendars() -> Providers {
+        Providers {
+            open_meteo: Arc::new(Calendar(ProviderName::OpenMeteo, 16)),
+            nasa_power: Arc::new(Calendar(ProviderName::NasaPower, 0)),
+        }
+    }
 
     #[async_trait::async_trait]
     impl Provider for Calendar {
         fn name(&self) -> ProviderName {
-            ProviderName::OpenMeteo
+            self.0
         }
 
         fn attribution(&self) -> &'static str {
@@ -280,11 +298,19 @@ mod tests {
         }
 
         fn days_available(&self, today: Date) -> RangeInclusive<Date> {
-            today.checked_sub(92.days()).unwrap()..=today.checked_add(16.days()).unwrap()
+            today.checked_sub(92.days()).unwrap()..=today.checked_add(self.1.days()).unwrap()
         }
 
         fn lag_days(&self) -> u8 {
             0
+        }
+
+        fn time_standard(&self, _question: Question) -> Option<&'static str> {
+            None
+        }
+
+        fn deadline(&self) -> Duration {
+            Duration::ZERO
         }
 
         async fn fetch(
@@ -317,9 +343,9 @@ mod tests {
     }
 
     /// 23 November 2026, 22:30 UTC: already the 24th in Nairobi.
-    fn ask_days(query: &str) -> Result<(Ask, Date, Date), FieldErrors> {
+    fn ask_days(query: &str) -> Result<(Asked, Date, Date), FieldErrors> {
         let now = "2026-11-23T22:30:00Z".parse().unwrap();
-        daily(&pairs(query), &rules(), &Calendar, now)
+        daily(&pairs(query), &rules(), &calendars(), now)
     }
 
     #[track_caller]
@@ -359,7 +385,9 @@ mod tests {
 
     #[test]
     fn defaults_stand_in_for_what_is_not_said() {
-        let ask = current(&pairs("lat=1&lon=1&lat=-1.29&provider="), &rules()).unwrap();
+        let asked = current(&pairs("lat=1&lon=1&lat=-1.29&provider="), &rules()).unwrap();
+        let ask = asked.ask;
+        assert!(!asked.provider_named);
         assert_eq!((ask.zone.name(), ask.provider), ("Africa/Nairobi", ProviderName::OpenMeteo));
         assert_eq!(ask.cell, Cell::of(-1.29, 1.0));
         check(
@@ -369,10 +397,18 @@ mod tests {
     }
 
     #[test]
-    fn nasa_power_is_known_but_not_available() {
+    fn provider_is_named_in_any_case() {
+        let asked = current(&pairs("lat=1&lon=1&provider=NASA_Power"), &rules()).unwrap();
+        assert_eq!((asked.ask.provider, asked.provider_named), (ProviderName::NasaPower, true));
+    }
+
+    #[test]
+    fn days_of_the_named_provider_count() {
+        let range = "lat=1&lon=1&start=2026-11-20&end=2026-11-25";
+        assert!(ask_days(range).is_ok());
         check(
-            &current(&pairs("lat=1&lon=1&provider=NASA_POWER"), &rules()).unwrap_err(),
-            r#"{"provider":["Provider nasa_power is not available yet."]}"#,
+            &ask_days(&format!("{range}&provider=nasa_power")).unwrap_err(),
+            r#"{"end":["Days after 2026-11-24 are not available yet."]}"#,
         );
     }
 
@@ -415,7 +451,7 @@ mod tests {
     fn days_the_provider_lacks_are_refused_by_field() {
         check(
             &ask_days("lat=1&lon=1&start=2026-08-23&end=2026-08-30").unwrap_err(),
-            r#"{"start":["Days before 2026-08-24 are not available yet."]}"#,
+            r#"{"start":["Days before 2026-08-24 are not available."]}"#,
         );
         check(
             &ask_days("lat=1&lon=1&start=2026-12-01&end=2026-12-11").unwrap_err(),
@@ -426,8 +462,9 @@ mod tests {
 
     #[test]
     fn today_is_the_day_at_the_place() {
-        let (ask, _, _) = ask_days("lat=1&lon=1&start=2026-11-24&end=2026-11-24").unwrap();
+        let (asked, _, _) = ask_days("lat=1&lon=1&start=2026-11-24&end=2026-11-24").unwrap();
         let now = "2026-11-23T22:30:00Z".parse().unwrap();
-        assert_eq!(expected_until(&ask, &Calendar, now), date(2026, 11, 24));
+        let calendar = Calendar(ProviderName::OpenMeteo, 16);
+        assert_eq!(expected_until(&asked.ask, &calendar, now), date(2026, 11, 24));
     }
 }

@@ -1,4 +1,6 @@
 //! In which shape do clients know the weather? Keys in their order; new ones only at the end.
+//!
+//! `time_standard` is told where days or hours follow another clock than that of the zone.
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -35,6 +37,9 @@ impl CurrentView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct HourlyView {
     hours: Vec<HourView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_standard: Option<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -54,7 +59,7 @@ struct HourView {
 }
 
 impl HourlyView {
-    pub(super) fn new(ask: &Ask, hours: &[Hour]) -> Self {
+    pub(super) fn new(ask: &Ask, hours: &[Hour], time_standard: Option<&'static str>) -> Self {
         let hours = hours.iter().map(|hour| HourView {
             timestamp: ask.zone.write(hour.timestamp),
             temperature_c: hour.temperature_c,
@@ -63,13 +68,16 @@ impl HourlyView {
             cloud_cover_pct: hour.cloud_cover_pct,
             source: ask.provider.as_str(),
         });
-        Self { hours: hours.collect() }
+        Self { hours: hours.collect(), time_standard }
     }
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct DailyView {
     forecasts: Vec<DayView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_standard: Option<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -95,8 +103,13 @@ struct DayView {
 }
 
 impl DailyView {
-    pub(super) fn new(ask: &Ask, days: &[Day], expected_until: Date) -> Self {
-        Self { forecasts: day_views(ask, days, expected_until) }
+    pub(super) fn new(
+        ask: &Ask,
+        days: &[Day],
+        expected_until: Date,
+        time_standard: Option<&'static str>,
+    ) -> Self {
+        Self { forecasts: day_views(ask, days, expected_until), time_standard }
     }
 }
 
@@ -119,6 +132,9 @@ fn day_views(ask: &Ask, days: &[Day], expected_until: Date) -> Vec<DayView> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct WeeklyView {
     reports: Vec<WeekView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_standard: Option<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -145,7 +161,12 @@ struct WeekView {
 }
 
 impl WeeklyView {
-    pub(super) fn new(ask: &Ask, weeks: &[Week], expected_until: Date) -> Self {
+    pub(super) fn new(
+        ask: &Ask,
+        weeks: &[Week],
+        expected_until: Date,
+        time_standard: Option<&'static str>,
+    ) -> Self {
         let reports = weeks.iter().map(|week| WeekView {
             week_start: week.start,
             week_end: week.end,
@@ -158,6 +179,6 @@ impl WeeklyView {
             source: ask.provider.as_str(),
             days_count: week.days_count(),
         });
-        Self { reports: reports.collect() }
+        Self { reports: reports.collect(), time_standard }
     }
 }

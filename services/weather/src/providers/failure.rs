@@ -19,6 +19,12 @@ pub enum ProviderError {
         /// When the limit is expected to be lifted.
         retry_after: Duration,
     },
+    /// The call was not made, because it does not fit into what may be asked of the provider.
+    #[error("the budget of calls is used up; try again in {} s", retry_after.as_secs())]
+    OverBudget {
+        /// When there is a budget again.
+        retry_after: Duration,
+    },
     /// The provider answers, but with a fault of its own.
     #[error("the provider answered with status {status}")]
     Unavailable {
@@ -45,6 +51,14 @@ pub enum ProviderError {
     },
 }
 
+/// Longest reason that is carried over, in characters.
+pub(crate) const REASON_CHARS_MAX: usize = 200;
+
+/// A provider's words without control characters, cut to a bounded length.
+pub(crate) fn cut(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
+}
+
 impl ProviderError {
     /// An answer that cannot be trusted.
     pub fn invalid(why: impl Into<String>) -> Self {
@@ -55,6 +69,12 @@ impl ProviderError {
     #[must_use]
     pub fn is_worth_a_retry(&self) -> bool {
         matches!(self, Self::Unavailable { status: 500.. } | Self::Unreachable { .. })
+    }
+
+    /// Whether the fault may lie with one of several points that were asked about together.
+    #[must_use]
+    pub fn may_concern_one_point(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::InvalidResponse { .. })
     }
 
     /// Whether an older answer is better than this failure. It is not when the request was wrong.
@@ -69,6 +89,7 @@ impl ProviderError {
         match self {
             Self::Refused { .. } => "refused",
             Self::RateLimited { .. } => "rate_limited",
+            Self::OverBudget { .. } => "over_budget",
             Self::Unavailable { .. } => "unavailable",
             Self::Unreachable { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",

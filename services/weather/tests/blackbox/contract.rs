@@ -132,10 +132,6 @@ async fn faulty_questions_get_the_known_bodies() {
             "/api/v1/weather/hourly/?lat=1&lon=1&hours=999",
             r#"{"status":1,"message":"Request failed","errors":{"hours":["Ensure this value is between 1 and 168."]}}"#,
         ),
-        (
-            "/api/v1/weather/current/?lat=1&lon=1&provider=nasa_power",
-            r#"{"status":1,"message":"Request failed","errors":{"provider":["Provider nasa_power is not available yet."]}}"#,
-        ),
     ] {
         weather.get(target).await.expect_status(400).expect_body(expected);
     }

@@ -7,9 +7,14 @@
     reason = "a failed test panics"
 )]
 
+mod auth;
+mod auth_keys;
 mod bench;
+mod budget;
 mod contract;
 mod freshness;
+mod hosts;
 mod lifecycle;
 mod openapi;
+mod power;
 mod provider;

@@ -3,11 +3,17 @@
 //! An answer is taken whole or not at all: the block that was asked for must be there, with its
 //! units, and all its columns must be as long as its time column. A body with an error text after
 //! the JSON, which the provider sends under status 200 when it fails half way, does not parse.
+//!
+//! A range that several hosts answered is kept as the JSON array of their answers.
 
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::domain::ask::{Ask, Question};
 use crate::domain::day::Day;
@@ -81,9 +87,62 @@ struct DailyUnits {
 /// [`ProviderError::InvalidResponse`] when it is not JSON to the last byte, when the block or its
 /// units are missing, when columns differ in length or are empty, or when a unit is unknown.
 pub fn read(ask: &Ask, body: &[u8]) -> Result<Report, ProviderError> {
-    let body: Body = serde_json::from_slice(body)
-        .map_err(|error| ProviderError::invalid(format!("it is not the JSON expected: {error}")))?;
-    match ask.question {
+    if !body.trim_ascii_start().starts_with(b"[") {
+        return read_one(ask.question, body);
+    }
+    let parts: Vec<&RawValue> = serde_json::from_slice(body).map_err(no_json)?;
+    let mut days = BTreeMap::new();
+    for part in parts {
+        let Report::Daily(read) = read_one(ask.question, part.get().as_bytes())? else {
+            return Err(ProviderError::invalid("only days may be answered in parts"));
+        };
+        for day in read {
+            merge(&mut days, day);
+        }
+    }
+    if days.is_empty() {
+        return Err(ProviderError::invalid("it has no part"));
+    }
+    Ok(Report::Daily(days.into_values().collect()))
+}
+
+/// One body that holds the answers of several hosts, in the order of their rank.
+#[must_use]
+pub fn join(mut parts: Vec<Bytes>) -> Bytes {
+    if parts.len() == 1 {
+        return parts.pop().unwrap_or_default();
+    }
+    let mut body = vec![b'['];
+    for (number, part) in parts.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(part);
+    }
+    body.push(b']');
+    Bytes::from(body)
+}
+
+/// Of two answers about a day the fuller one counts, whole: values of two models are not mixed.
+/// Of equals the first counts.
+fn merge(days: &mut BTreeMap<Date, Day>, day: Day) {
+    let known = days.entry(day.day).or_insert(day);
+    if day.missing_fields().count() < known.missing_fields().count() {
+        *known = day;
+    }
+}
+
+fn no_json(error: serde_json::Error) -> ProviderError {
+    ProviderError::invalid(format!("it is not the JSON expected: {error}"))
+}
+
+/// Reads the answer of one host.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_one(question: Question, body: &[u8]) -> Result<Report, ProviderError> {
+    let body: Body = serde_json::from_slice(body).map_err(no_json)?;
+    match question {
         Question::Current => {
             let (block, units) = pair("current", body.current, body.current_units)?;
             current(&block, &units, body.utc_offset_seconds).map(Report::Current)
@@ -380,6 +439,48 @@ mod tests {
         let body = edited(|body| body["daily"]["precipitation_sum"][3] = Value::Null);
         let Ok(Report::Daily(days)) = read(&ask(days()), &body) else { panic!("no days") };
         assert_eq!((days[3].precipitation_mm, days[4].precipitation_mm), (None, Some(0.15)));
+    }
+
+    /// The recording cut to the days from `first` to `last`, with a made-up wind of `wind` m/s.
+    fn cut(first: usize, last: usize, wind: Option<f64>) -> Bytes {
+        let body = edited(|body| {
+            for column in body["daily"].as_object_mut().unwrap().values_mut() {
+                *column = json!(column.as_array().unwrap()[first..=last]);
+            }
+            body["daily_units"]["wind_speed_10m_max"] = json!("m/s");
+            body["daily"]["wind_speed_10m_max"] = json!(vec![wind; last - first + 1]);
+        });
+        Bytes::from(body)
+    }
+
+    #[test]
+    fn w2_answers_of_several_hosts_are_one_range() {
+        let body = join(vec![cut(0, 2, Some(1.0)), cut(3, 6, Some(2.0))]);
+        let Ok(Report::Daily(days)) = read(&ask(days()), &body) else { panic!("no days") };
+        let winds: Vec<_> = days.iter().filter_map(|day| day.wind_speed_max_mps).collect();
+        assert_eq!(winds, [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
+        assert!(days.is_sorted_by_key(|day| day.day));
+    }
+
+    #[test]
+    fn w2_fuller_answer_about_a_day_counts_whole() {
+        let body = join(vec![cut(0, 2, None), cut(3, 6, Some(2.0)), cut(1, 3, Some(3.0))]);
+        let Ok(Report::Daily(days)) = read(&ask(days()), &body) else { panic!("no days") };
+        let winds: Vec<_> = days.iter().map(|day| day.wind_speed_max_mps).collect();
+        let expected = [None, Some(3.0), Some(3.0), Some(2.0), Some(2.0), Some(2.0), Some(2.0)];
+        assert_eq!(winds, expected);
+    }
+
+    #[test]
+    fn one_part_is_kept_as_it_came() {
+        let part = Bytes::from_static(RECORDED.as_bytes());
+        assert_eq!(join(vec![part.clone()]), part);
+    }
+
+    #[test]
+    fn only_days_are_answered_in_parts() {
+        check_invalid(Question::Current, &join(vec![cut(0, 1, None); 2]), "only days");
+        check_invalid(days(), b"[]", "no part");
     }
 
     #[test]

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use axum::http::header::RETRY_AFTER;
 use chassis::clock::Now;
 use serde::Deserialize;
 
-use crate::providers::failure::ProviderError;
-
-/// Longest reason that is carried over, in characters.
-const REASON_CHARS_MAX: usize = 200;
+use crate::providers::failure::{ProviderError, cut};
 
 /// Pause after a limit whose length is not told.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(60);
@@ -26,7 +21,7 @@ struct Refusal {
     reason: String,
 }
 
-/// The failure that a status and body stand for.
+/// The failure that a status and body stand for. Open-Meteo sends no `Retry-After`, proxies may.
 #[must_use]
 pub fn meaning(status: u16, body: &[u8], retry_after: Option<Duration>, now: Now) -> ProviderError {
     let reason = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| cut(&refusal.reason));
@@ -40,13 +35,6 @@ pub fn meaning(status: u16, body: &[u8], retry_after: Option<Duration>, now: Now
         // A bare 400, a redirect, a wrong host or a wrong key: the client cannot mend any of it.
         _ => ProviderError::Unavailable { status },
     }
-}
-
-/// The pause a `Retry-After` header in seconds asks for. Open-Meteo sends none, proxies may.
-#[must_use]
-pub fn retry_after_header(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// Time until the counter named in `reason` is cleared: at each minute, hour or day of UTC.
@@ -69,14 +57,11 @@ fn window_end(reason: &str, now: Now) -> Duration {
     }
 }
 
-fn cut(reason: &str) -> String {
-    reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
     use super::*;
+    use crate::providers::failure::REASON_CHARS_MAX;
     use std::time::UNIX_EPOCH;
 
     /// 23 November 2026, 10:59:50 UTC.
