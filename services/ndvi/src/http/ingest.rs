@@ -7,12 +7,18 @@ use axum::response::{IntoResponse, Response};
 use chassis::envelope::{self, Failure, FieldErrors};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::{Ndvi, body, store_failure};
 use crate::domain::sample::{Extremes, FarmId, Sample};
 use crate::store::Stored;
+
+/// 0001-01-01T00:00:00Z: no field looked like anything before, and not every database can say it.
+const FIRST_INSTANT: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+
+/// What Postgres cannot keep in any text.
+const NULL_CHARACTERS: &str = "Null characters are not allowed.";
 
 /// Longest source text in characters.
 const SOURCE_CHARS_MAX: usize = 255;
@@ -46,9 +52,7 @@ fn sample(object: &Map<String, Value>) -> Result<Sample, FieldErrors> {
     let min = body::required(object, "min", &mut faults, ndvi);
     let max = body::required(object, "max", &mut faults, ndvi);
     let source = body::optional(object, "source", &mut faults, source).flatten();
-    let geometry = body::optional(object, "geometry", &mut faults, |value| {
-        to_raw_value(value).map_err(|error| error.to_string())
-    });
+    let geometry = body::optional(object, "geometry", &mut faults, geometry);
     let (Some(farm_id), Some(timestamp), Some(mean), Some(min), Some(max), true) =
         (farm_id, timestamp, mean, min, max, faults.is_empty())
     else {
@@ -68,7 +72,7 @@ fn farm_id(value: &Value) -> Result<FarmId, String> {
 
 fn instant(value: &Value) -> Result<Timestamp, String> {
     let instant = value.as_str().and_then(|text| text.trim().parse().ok());
-    instant.ok_or_else(|| {
+    instant.filter(|instant| *instant >= FIRST_INSTANT).ok_or_else(|| {
         "Datetime has wrong format. Use one of these formats instead: \
          YYYY-MM-DDThh:mm:ss[.uuuuuu](+HH:MM|-HH:MM|Z)."
             .to_owned()
@@ -85,7 +89,29 @@ fn source(value: &Value) -> Result<Option<String>, String> {
     if text.chars().count() > SOURCE_CHARS_MAX {
         return Err(format!("Ensure this field has no more than {SOURCE_CHARS_MAX} characters."));
     }
+    if text.contains('\0') {
+        return Err(NULL_CHARACTERS.to_owned());
+    }
     Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// Any JSON that every database can keep.
+fn geometry(value: &Value) -> Result<Box<RawValue>, String> {
+    if holds_null_characters(value) {
+        return Err(NULL_CHARACTERS.to_owned());
+    }
+    to_raw_value(value).map_err(|error| error.to_string())
+}
+
+fn holds_null_characters(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_null_characters),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_null_characters(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +180,19 @@ mod tests {
         );
         let local = read(json!({"timestamp": "2021-06-17T10:00:00"})).unwrap_err();
         assert!(serde_json::to_string(&local).unwrap().contains("Datetime has wrong format."));
+    }
+
+    #[test]
+    fn what_not_every_database_can_keep_is_refused() {
+        let texts = ["Null characters are not allowed."];
+        check(
+            json!({"source": "a\0b", "geometry": {"a": [{"b\0": 1}]}}),
+            json!({"source": texts, "geometry": texts}),
+        );
+        check(json!({"geometry": ["\0"]}), json!({"geometry": texts}));
+        assert!(read(json!({"geometry": {"a": "\\u0000"}})).is_ok());
+        assert!(read(json!({"timestamp": "-000001-12-31T23:59:59Z"})).is_err());
+        assert!(read(json!({"timestamp": "0001-01-01T00:00:00Z"})).is_ok());
     }
 
     #[test]

@@ -18,12 +18,12 @@ use tokio::time::timeout;
 
 use super::error::StoreError;
 use super::rows::{FieldRow, JobRow, SampleRow, SeenRow, SurveyRow};
-use super::shared;
 use super::values::{Day, Micros, count, word};
 use super::{
     FieldStore, JobQueue, ObservationStore, Put, Queued, SampleQuery, SampleStore, Seen, Series,
     Store, Stored, Survey,
 };
+use super::{shared, statements};
 use crate::domain::field::{Field, FieldDraft, FieldId};
 use crate::domain::job::{ATTEMPTS_MAX, Claim, Job, JobDraft, JobId, Verdict, given_up};
 use crate::domain::observation::Observation;
@@ -91,7 +91,7 @@ impl PostgresStore {
         Ok(write)
     }
 
-    const CLAIM: &str = shared::claim!("FOR UPDATE SKIP LOCKED");
+    const CLAIM: &str = statements::claim!("FOR UPDATE SKIP LOCKED");
 }
 
 /// Brings the tables to the present version without the bounds of requests: an index over many

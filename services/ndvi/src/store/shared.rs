@@ -1,127 +1,9 @@
-//! What do both databases do in the same words?
+//! What do both databases do in the same way?
 //!
-//! Fields, observations and jobs have the same tables in both, so that their statements are the
-//! same but for how a claim locks its row. The types of a store give each statement its connection:
-//! `read` one of the pool, `write` a transaction that may write, `queueing` one that nobody else
-//! queues a job beside.
-
-/// Jobs that are given up by one claim before it leaves the rest to the next.
-pub(super) const GIVEN_UP_MAX: u32 = 64;
-
-/// Jobs that are forgotten by one statement, so that it never holds its locks for long.
-pub(super) const FORGET_MAX: i64 = 500;
-
-pub(super) const PUT_FIELD: &str = "INSERT INTO ndvi_fields (id, geometry, area_ha, revision, updated_at) \
-     VALUES ($1, $2, $3, 1, $4) \
-     ON CONFLICT (id) DO UPDATE SET geometry = excluded.geometry, area_ha = excluded.area_ha, \
-     revision = ndvi_fields.revision + 1, updated_at = excluded.updated_at \
-     WHERE ndvi_fields.geometry <> excluded.geometry \
-     RETURNING id, geometry, area_ha, revision, updated_at";
-
-pub(super) const FIELD: &str =
-    "SELECT id, geometry, area_ha, revision, updated_at FROM ndvi_fields WHERE id = $1";
-
-pub(super) const PUT_SURVEY: &str = "INSERT INTO ndvi_surveys (field_id, revision, engine_version, \
-     start_day, end_day, max_cloud_percent, surveyed_at, unread_count) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-     ON CONFLICT (field_id, revision, engine_version, start_day, end_day, \
-     COALESCE(max_cloud_percent, -1.0)) DO UPDATE \
-     SET surveyed_at = excluded.surveyed_at, unread_count = excluded.unread_count \
-     WHERE excluded.surveyed_at >= ndvi_surveys.surveyed_at";
-
-pub(super) const PUT_SEEN: &str = "INSERT INTO ndvi_observations (field_id, revision, \
-     engine_version, scene_id, acquired_at, scene_cloud_cover_percent, mean, min, max, std, \
-     median, p10, p25, p75, p90, pixel_count, valid_count, valid_pixel_fraction, cloud_fraction, \
-     offset_dn, offset_reason, pixel_rule, flags) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-     $19, $20, $21, $22, $23) \
-     ON CONFLICT (field_id, revision, engine_version, scene_id) DO UPDATE SET \
-     acquired_at = excluded.acquired_at, \
-     scene_cloud_cover_percent = excluded.scene_cloud_cover_percent, mean = excluded.mean, \
-     min = excluded.min, max = excluded.max, std = excluded.std, median = excluded.median, \
-     p10 = excluded.p10, p25 = excluded.p25, p75 = excluded.p75, p90 = excluded.p90, \
-     pixel_count = excluded.pixel_count, valid_count = excluded.valid_count, \
-     valid_pixel_fraction = excluded.valid_pixel_fraction, \
-     cloud_fraction = excluded.cloud_fraction, offset_dn = excluded.offset_dn, \
-     offset_reason = excluded.offset_reason, pixel_rule = excluded.pixel_rule, \
-     flags = excluded.flags";
-
-pub(super) const SEEN: &str = "SELECT scene_id, acquired_at, scene_cloud_cover_percent, mean, min, \
-     max, std, median, p10, p25, p75, p90, pixel_count, valid_count, valid_pixel_fraction, \
-     cloud_fraction, offset_dn, offset_reason, pixel_rule, flags FROM ndvi_observations \
-     WHERE field_id = $1 AND revision = $2 AND engine_version = $3 \
-     AND acquired_at >= $4 AND acquired_at < $5 ORDER BY acquired_at, scene_id LIMIT $6";
-
-pub(super) const SURVEYS: &str = "SELECT id, start_day, end_day, max_cloud_percent, surveyed_at, \
-     unread_count FROM ndvi_surveys WHERE field_id = $1 AND revision = $2 \
-     AND engine_version = $3 AND start_day <= $5 AND end_day >= $4 \
-     ORDER BY surveyed_at DESC, id DESC LIMIT $6";
-
-/// The columns of a job that a row of it has.
-macro_rules! job_columns {
-    () => {
-        "id, field_id, revision, work, state, attempts, error, token, created_at, updated_at"
-    };
-}
-
-pub(super) const SAME_JOB: &str = concat!(
-    "SELECT ",
-    job_columns!(),
-    " FROM ndvi_jobs WHERE digest = $1 AND state IN ('queued', 'running')"
-);
-
-pub(super) const LAST_JOB: &str = concat!(
-    "SELECT ",
-    job_columns!(),
-    " FROM ndvi_jobs WHERE field_id = $1 AND revision = $2 AND kind = $3 AND created_at > $4 \
-     ORDER BY created_at DESC, seq DESC LIMIT 1"
-);
-
-pub(super) const WAITING: &str =
-    "SELECT COUNT(*) FROM ndvi_jobs WHERE state IN ('queued', 'running')";
-
-pub(super) const OLDEST: &str =
-    "SELECT MIN(created_at) FROM ndvi_jobs WHERE state IN ('queued', 'running')";
-
-pub(super) const QUEUE: &str = concat!(
-    "INSERT INTO ndvi_jobs (id, field_id, revision, kind, work, digest, state, due_at, \
-     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $7, $7) RETURNING ",
-    job_columns!()
-);
-
-pub(super) const DUE: &str = "SELECT 1 FROM ndvi_jobs WHERE state IN ('queued', 'running') \
-     AND due_at <= $1 LIMIT 1";
-
-/// Takes the job that has been due for longest, or fails it when its attempts are used up. What
-/// stands in the parentheses locks the row that was found.
-macro_rules! claim {
-    ($lock:literal) => {
-        concat!(
-            "WITH next AS MATERIALIZED (SELECT seq FROM ndvi_jobs \
-             WHERE state IN ('queued', 'running') AND due_at <= $1 \
-             ORDER BY due_at, seq LIMIT 1 ",
-            $lock,
-            ") UPDATE ndvi_jobs SET token = token + 1, due_at = $2, updated_at = $1, \
-             state = CASE WHEN attempts >= $3 THEN 'failed' ELSE 'running' END, \
-             error = CASE WHEN attempts < $3 THEN error \
-             ELSE $4 || COALESCE(' An earlier one said: ' || error, '') END, \
-             attempts = CASE WHEN attempts >= $3 THEN attempts ELSE attempts + 1 END \
-             WHERE seq IN (SELECT seq FROM next) RETURNING ",
-            crate::store::shared::job_columns!()
-        )
-    };
-}
-
-pub(super) const EXTEND: &str =
-    "UPDATE ndvi_jobs SET due_at = $3 WHERE id = $1 AND token = $2 AND state = 'running'";
-
-pub(super) const FINISH: &str = "UPDATE ndvi_jobs SET state = $3, due_at = $4, error = $5, \
-     updated_at = $6 WHERE id = $1 AND token = $2 AND state = 'running'";
-
-pub(super) const JOB: &str = concat!("SELECT ", job_columns!(), " FROM ndvi_jobs WHERE id = $1");
-
-pub(super) const FORGET: &str = "DELETE FROM ndvi_jobs WHERE seq IN (SELECT seq FROM ndvi_jobs \
-     WHERE state IN ('done', 'failed') AND updated_at < $1 ORDER BY updated_at LIMIT $2)";
+//! The driver's types differ from database to database, so that each macro writes one trait for one
+//! store. A store brings what differs: `read` takes a connection of the pool, `write` begins a
+//! transaction that may write, `queueing` one beside which nobody else queues a job, and `CLAIM` says
+//! how the row of a claimed job is locked.
 
 /// Keeps fields in `$store`.
 macro_rules! keep_fields {
@@ -130,7 +12,7 @@ macro_rules! keep_fields {
         impl FieldStore for $store {
             async fn put_field(&self, draft: &FieldDraft) -> Result<(Field, Put), StoreError> {
                 let mut write = self.write().await?;
-                let put: Option<FieldRow> = sqlx::query_as(shared::PUT_FIELD)
+                let put: Option<FieldRow> = sqlx::query_as(statements::PUT_FIELD)
                     .bind(draft.id.as_str())
                     .bind(draft.outline.to_geojson().to_string())
                     .bind(draft.outline.area_ha())
@@ -141,7 +23,7 @@ macro_rules! keep_fields {
                     Some(row) if row.revision == 1 => (row, Put::Created),
                     Some(row) => (row, Put::Replaced),
                     None => {
-                        let kept = sqlx::query_as(shared::FIELD).bind(draft.id.as_str());
+                        let kept = sqlx::query_as(statements::FIELD).bind(draft.id.as_str());
                         (kept.fetch_one(&mut **write).await?, Put::Unchanged)
                     }
                 };
@@ -151,7 +33,7 @@ macro_rules! keep_fields {
 
             async fn field(&self, id: &FieldId) -> Result<Option<Field>, StoreError> {
                 let mut read = self.read().await?;
-                let row: Option<FieldRow> = sqlx::query_as(shared::FIELD)
+                let row: Option<FieldRow> = sqlx::query_as(statements::FIELD)
                     .bind(id.as_str())
                     .fetch_optional(&mut **read)
                     .await?;
@@ -176,7 +58,7 @@ macro_rules! keep_observations {
                 for one in seen {
                     let Observation { ndvi, flags, .. } = &one.observation;
                     let number = |of: fn(&Summary) -> f64| ndvi.summary().map(of);
-                    sqlx::query(shared::PUT_SEEN)
+                    sqlx::query(statements::PUT_SEEN)
                         .bind(series.field.as_str())
                         .bind(series.revision)
                         .bind(series.engine_version.as_str())
@@ -203,7 +85,7 @@ macro_rules! keep_observations {
                         .execute(&mut **write)
                         .await?;
                 }
-                sqlx::query(shared::PUT_SURVEY)
+                sqlx::query(statements::PUT_SURVEY)
                     .bind(series.field.as_str())
                     .bind(series.revision)
                     .bind(series.engine_version.as_str())
@@ -225,7 +107,7 @@ macro_rules! keep_observations {
                 limit: u32,
             ) -> Result<Vec<Seen>, StoreError> {
                 let mut read = self.read().await?;
-                let rows: Vec<SeenRow> = sqlx::query_as(shared::SEEN)
+                let rows: Vec<SeenRow> = sqlx::query_as(statements::SEEN)
                     .bind(series.field.as_str())
                     .bind(series.revision)
                     .bind(series.engine_version.as_str())
@@ -245,7 +127,7 @@ macro_rules! keep_observations {
                 limit: u32,
             ) -> Result<Vec<Survey>, StoreError> {
                 let mut read = self.read().await?;
-                let rows: Vec<SurveyRow> = sqlx::query_as(shared::SURVEYS)
+                let rows: Vec<SurveyRow> = sqlx::query_as(statements::SURVEYS)
                     .bind(series.field.as_str())
                     .bind(series.revision)
                     .bind(series.engine_version.as_str())
@@ -272,14 +154,14 @@ macro_rules! keep_jobs {
                 waiting_max: u32,
             ) -> Result<Queued, StoreError> {
                 let mut write = self.queueing().await?;
-                let same: Option<JobRow> = sqlx::query_as(shared::SAME_JOB)
+                let same: Option<JobRow> = sqlx::query_as(statements::SAME_JOB)
                     .bind(draft.digest.as_slice())
                     .fetch_optional(&mut **write)
                     .await?;
                 if let Some(same) = same {
                     return Ok(Queued::Already(same.read()?));
                 }
-                let last: Option<JobRow> = sqlx::query_as(shared::LAST_JOB)
+                let last: Option<JobRow> = sqlx::query_as(statements::LAST_JOB)
                     .bind(draft.field.as_str())
                     .bind(draft.revision)
                     .bind(draft.work.kind())
@@ -290,11 +172,11 @@ macro_rules! keep_jobs {
                     return Ok(Queued::CoolingDown(last.read()?));
                 }
                 let waiting: i64 =
-                    sqlx::query_scalar(shared::WAITING).fetch_one(&mut **write).await?;
+                    sqlx::query_scalar(statements::WAITING).fetch_one(&mut **write).await?;
                 if waiting >= i64::from(waiting_max) {
                     return Ok(Queued::Full);
                 }
-                let queued: JobRow = sqlx::query_as(shared::QUEUE)
+                let queued: JobRow = sqlx::query_as(statements::QUEUE)
                     .bind(draft.id.as_str())
                     .bind(draft.field.as_str())
                     .bind(draft.revision)
@@ -313,11 +195,11 @@ macro_rules! keep_jobs {
                 lease: Duration,
                 now: Timestamp,
             ) -> Result<Option<Claim>, StoreError> {
-                for _ in 0..shared::GIVEN_UP_MAX {
+                for _ in 0..statements::GIVEN_UP_MAX {
                     // Looks without the right to write first, so that workers without work
                     // disturb nobody.
                     let mut read = self.read().await?;
-                    let due: Option<i32> = sqlx::query_scalar(shared::DUE)
+                    let due: Option<i32> = sqlx::query_scalar(statements::DUE)
                         .bind(Micros::of(now))
                         .fetch_optional(&mut **read)
                         .await?;
@@ -349,7 +231,7 @@ macro_rules! keep_jobs {
                 now: Timestamp,
             ) -> Result<bool, StoreError> {
                 let mut write = self.write().await?;
-                let done = sqlx::query(shared::EXTEND)
+                let done = sqlx::query(statements::EXTEND)
                     .bind(claim.job.id.as_str())
                     .bind(claim.token)
                     .bind(Micros::of(now).plus(lease))
@@ -367,7 +249,7 @@ macro_rules! keep_jobs {
             ) -> Result<bool, StoreError> {
                 let ending = verdict.ending(claim.job.attempts, now);
                 let mut write = self.write().await?;
-                let done = sqlx::query(shared::FINISH)
+                let done = sqlx::query(statements::FINISH)
                     .bind(claim.job.id.as_str())
                     .bind(claim.token)
                     .bind(word(&ending.state))
@@ -382,7 +264,7 @@ macro_rules! keep_jobs {
 
             async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
                 let mut read = self.read().await?;
-                let row: Option<JobRow> = sqlx::query_as(shared::JOB)
+                let row: Option<JobRow> = sqlx::query_as(statements::JOB)
                     .bind(id.as_str())
                     .fetch_optional(&mut **read)
                     .await?;
@@ -391,23 +273,24 @@ macro_rules! keep_jobs {
 
             async fn waiting(&self) -> Result<u64, StoreError> {
                 let mut read = self.read().await?;
-                let count: i64 = sqlx::query_scalar(shared::WAITING).fetch_one(&mut **read).await?;
+                let count: i64 =
+                    sqlx::query_scalar(statements::WAITING).fetch_one(&mut **read).await?;
                 Ok(count.unsigned_abs())
             }
 
             async fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
                 let mut read = self.read().await?;
                 let oldest: Option<Micros> =
-                    sqlx::query_scalar(shared::OLDEST).fetch_one(&mut **read).await?;
+                    sqlx::query_scalar(statements::OLDEST).fetch_one(&mut **read).await?;
                 let damaged = || StoreError::Damaged { what: "the age of", id: "a job".to_owned() };
                 oldest.map(|oldest| oldest.timestamp().ok_or_else(damaged)).transpose()
             }
 
             async fn forget_jobs(&self, before: Timestamp) -> Result<u64, StoreError> {
                 let mut write = self.write().await?;
-                let done = sqlx::query(shared::FORGET)
+                let done = sqlx::query(statements::FORGET)
                     .bind(Micros::of(before))
-                    .bind(shared::FORGET_MAX)
+                    .bind(statements::FORGET_MAX)
                     .execute(&mut **write)
                     .await?;
                 write.commit().await?;
@@ -417,4 +300,4 @@ macro_rules! keep_jobs {
     };
 }
 
-pub(super) use {claim, job_columns, keep_fields, keep_jobs, keep_observations};
+pub(super) use {keep_fields, keep_jobs, keep_observations};

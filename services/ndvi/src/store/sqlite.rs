@@ -24,12 +24,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{StoreError, is_busy};
 use super::rows::{FieldRow, JobRow, SampleRow, SeenRow, SurveyRow};
-use super::shared;
 use super::values::{Day, Micros, count, word};
 use super::{
     FieldStore, JobQueue, ObservationStore, Put, Queued, SampleQuery, SampleStore, Seen, Series,
     Store, Stored, Survey,
 };
+use super::{shared, statements};
 use crate::domain::field::{Field, FieldDraft, FieldId};
 use crate::domain::job::{ATTEMPTS_MAX, Claim, Job, JobDraft, JobId, Verdict, given_up};
 use crate::domain::observation::Observation;
@@ -121,7 +121,7 @@ impl SqliteStore {
         self.write().await
     }
 
-    const CLAIM: &str = shared::claim!("");
+    const CLAIM: &str = statements::claim!("");
 }
 
 impl Turns {

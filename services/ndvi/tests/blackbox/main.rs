@@ -7,11 +7,11 @@
     reason = "a failed test panics"
 )]
 
+mod acknowledged;
 mod auth;
 mod bench;
 mod contract;
 mod database;
-mod durability;
 mod farm;
 mod fields;
 mod geotiff;
