@@ -9,6 +9,7 @@ mod series;
 mod settings;
 
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,21 @@ pub use settings::{DatabaseSettings, DatabaseUrl};
 /// Longest time for one connection to be made. Callers stop waiting earlier; who comes after them
 /// has the connection then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is done with the connection over which tables are changed, before they are. It is closed
+/// afterwards, and with it ends whatever the server keeps for it, such as a lock.
+pub type Prepare<DB> =
+    for<'c> fn(
+        &'c mut <DB as sqlx::Database>::Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>>;
+
+/// What is done with connections beyond opening them.
+#[derive(Debug)]
+pub struct Hooks<DB: sqlx::Database> {
+    /// With every new one; the numbers in it are those of the settings.
+    pub pool: PoolOptions<DB>,
+    /// With the one that changes tables.
+    pub before_migration: Option<Prepare<DB>>,
+}
 
 /// Connections to one database, with a bound on who waits for them. Cheap to clone.
 #[derive(Debug)]
@@ -40,6 +56,7 @@ struct Inner<DB: sqlx::Database> {
     pool: Pool<DB>,
     settings: DatabaseSettings,
     migrator: &'static Migrator,
+    before_migration: Option<Prepare<DB>>,
     migrated: OnceCell<()>,
     /// The attempt to bring the tables to the present version, for whoever waits for it.
     migration: Mutex<Option<JoinHandle<Result<(), MigrateError>>>>,
@@ -104,21 +121,22 @@ where
         migrator: &'static Migrator,
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
-        Self::open_with(PoolOptions::new(), options, settings, migrator, metrics).await
+        let hooks = Hooks { pool: PoolOptions::new(), before_migration: None };
+        Self::open_with(hooks, options, settings, migrator, metrics).await
     }
 
-    /// [`Self::open`] with what `pool` says is to be done with every new connection. Its numbers
-    /// are those of `settings`.
+    /// [`Self::open`] with more to be done with connections.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with(
-        pool: PoolOptions<DB>,
+        hooks: Hooks<DB>,
         options: <DB::Connection as Connection>::Options,
         settings: &DatabaseSettings,
         migrator: &'static Migrator,
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
+        let Hooks { pool, before_migration } = hooks;
         let pool = pool
             .max_connections(settings.connections_max)
             .acquire_timeout(settings.acquire_timeout.max(CONNECT_TIMEOUT))
@@ -129,6 +147,7 @@ where
             pool,
             settings: settings.clone(),
             migrator,
+            before_migration,
             migrated: OnceCell::new(),
             migration: Mutex::new(None),
             callers: Semaphore::new(callers.saturating_add(settings.waiting_max)),
@@ -288,6 +307,9 @@ where
     async fn migrate_on(&self, mut connection: PoolConnection<DB>) -> Result<(), MigrateError> {
         // It may still hold the lock under which tables are changed when an attempt has failed.
         connection.close_on_drop();
+        if let Some(prepare) = self.before_migration {
+            prepare(&mut connection).await?;
+        }
         let mut outcome = self.migrator.run_direct(None, &mut *connection, false).await;
         for _migration in self.migrator.iter() {
             let Err(MigrateError::ExecuteMigration(..)) = &outcome else { break };

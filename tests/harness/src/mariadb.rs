@@ -9,6 +9,8 @@ use crate::{Directory, Process, Program, Reservation};
 const USER: &str = "gateway";
 const PASSWORD: &str = "read-only-password";
 const DATABASE: &str = "farm";
+const WRITER: &str = "service";
+const WRITER_PASSWORD: &str = "writing-password";
 /// Where packages put the server; the path of a plain user leaves that folder out.
 const SERVER: &str = "/usr/sbin/mariadbd";
 const CLIENT: &str = "mariadb";
@@ -33,7 +35,8 @@ const SMALL: [&str; 11] = [
     "--max-connections=50",
 ];
 
-/// A running MariaDB server with an empty database `farm` and a user that may read it.
+/// A running MariaDB server with an empty database `farm`, a user that may read it and one that
+/// may make tables in it.
 pub struct MariaDb {
     // Before its folder: it is killed before that is removed.
     process: Process,
@@ -57,6 +60,12 @@ impl MariaDb {
     pub fn url(&self) -> String {
         let address = self.port.address();
         format!("mysql://{USER}:{PASSWORD}@{address}/{DATABASE}?ssl-mode=DISABLED")
+    }
+
+    /// The address of the same database, for the user that may make and write tables.
+    pub fn writing_url(&self) -> String {
+        let address = self.port.address();
+        format!("mysql://{WRITER}:{WRITER_PASSWORD}@{address}/{DATABASE}?ssl-mode=DISABLED")
     }
 
     /// Runs statements as the server's master and returns the lines of their answers.
@@ -116,7 +125,9 @@ async fn bootstrap(directory: &Path) {
          CREATE DATABASE {DATABASE};\n\
          FLUSH PRIVILEGES;\n\
          CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n\
-         GRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n"
+         GRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n\
+         CREATE USER {WRITER}@'127.0.0.1' IDENTIFIED BY '{WRITER_PASSWORD}';\n\
+         GRANT ALL ON {DATABASE}.* TO {WRITER}@'127.0.0.1';\n"
     );
     let mut server = command(SERVER);
     server.args(arguments(directory)).arg("--bootstrap");

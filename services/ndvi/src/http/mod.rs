@@ -56,11 +56,11 @@ use crate::store::{Store, StoreError};
 /// Largest body with a geometry in it: far more than the most positions need.
 const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// Days looked back unless asked otherwise.
-const LOOKBACK_DAYS_DEFAULT: u32 = 30;
-
 /// Routes whose POST changes nothing: its question has a polygon in it.
 pub const POSTS_THAT_READ: [&str; 2] = ["/api/v1/ndvi/statistics", "/api/v1/preprocess"];
+
+/// Days looked back unless asked otherwise.
+const LOOKBACK_DAYS_DEFAULT: u32 = 30;
 
 /// What a request may ask.
 #[derive(Clone, Copy, Debug)]

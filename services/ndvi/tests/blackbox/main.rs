@@ -7,7 +7,6 @@
     reason = "a failed test panics"
 )]
 
-mod acknowledged;
 mod auth;
 mod bench;
 mod contract;
@@ -18,11 +17,13 @@ mod geotiff;
 mod golden;
 mod ingestion;
 mod jobs;
-mod killed;
+mod jobs_survive;
 mod lifecycle;
 mod offset;
 mod rasters;
 mod reads;
+mod reference;
+mod samples_survive;
 mod scenery;
 mod search;
 mod series;
