@@ -226,6 +226,10 @@ impl Workers {
 /// Counts what waits and forgets what ended long ago.
 async fn keep_house(workers: Arc<Workers>, mut stop: watch::Receiver<bool>) {
     loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = sleep(workers.poll()) => {}
+        }
         if let Err(error) = workers.count_waiting().await {
             tracing::warn!(%error, "waiting jobs cannot be counted");
         }
@@ -234,10 +238,6 @@ async fn keep_house(workers: Arc<Workers>, mut stop: watch::Receiver<bool>) {
         let before = instant(Now::read()).saturating_sub(past(kept)).unwrap_or_default();
         if let Err(error) = workers.store.forget_jobs(before).await {
             tracing::warn!(%error, "old jobs cannot be forgotten");
-        }
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            () = sleep(workers.poll()) => {}
         }
     }
 }

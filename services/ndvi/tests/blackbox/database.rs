@@ -75,6 +75,9 @@ async fn requests_beyond_the_connections_are_refused_at_once() {
         .env("NDVI_DATABASE_URL", postgres.url())
         .env("NDVI_DATABASE_CONNECTIONS_MAX", "1")
         .env("NDVI_DATABASE_WAITING_MAX", "0")
+        // The only connection is for the test.
+        .env("NDVI_WORKERS_MAX", "0")
+        .env("NDVI_JOB_POLL_MS", "600000")
         .env("NDVI_DATABASE_STATEMENT_TIMEOUT_MS", "15000");
     let ndvi = Ndvi::start(program).await;
     let lock = postgres.lock("ndvi_samples").await;
@@ -119,4 +122,32 @@ async fn shared_name_of_the_address_is_taken_when_there_is_no_other() {
     let ndvi = Ndvi::start(program).await;
     post(&ndvi, 0.1).await.expect_status(201);
     assert!(file.exists());
+}
+
+/// Whoever reads a field does not wait for a database that has no time.
+#[tokio::test]
+async fn reads_of_a_field_are_refused_at_once_when_the_database_is_busy() {
+    let directory = Directory::new();
+    let postgres = Postgres::start().await;
+    let program = program(&directory, "http://127.0.0.1:9")
+        .env("NDVI_DATABASE_URL", postgres.url())
+        .env("NDVI_DATABASE_CONNECTIONS_MAX", "1")
+        .env("NDVI_DATABASE_WAITING_MAX", "0")
+        .env("NDVI_WORKERS_MAX", "0")
+        .env("NDVI_JOB_POLL_MS", "600000")
+        .env("NDVI_DATABASE_STATEMENT_TIMEOUT_MS", "15000");
+    let ndvi = Ndvi::start(program).await;
+    let farm = ndvi.farm("17", "ering-01").await;
+    let lock = postgres.lock("ndvi_fields").await;
+    let held = tokio::spawn(farm.request("GET", "latest/").send());
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while postgres.run(waiting).await != ["1"] {}
+    for target in ["latest/", "timeseries/", "timeseries.svg", "raster.png"] {
+        let refused = farm.get(target).await.expect_status(503).expect_header("retry-after", "1");
+        assert!(refused.elapsed < std::time::Duration::from_secs(1), "{:?}", refused.elapsed);
+    }
+    let refused = farm.request("POST", "refresh/").send().await.expect_status(503);
+    refused.expect_header("retry-after", "1");
+    drop(lock);
+    held.await.unwrap().expect_status(200);
 }
