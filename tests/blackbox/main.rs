@@ -38,6 +38,7 @@ mod quotas;
 mod refresh;
 mod refusals;
 mod reload;
+mod services;
 mod shared;
 mod shutdown;
 mod signing;

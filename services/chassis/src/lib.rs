@@ -9,6 +9,7 @@
 //! | [`request_id`] | Which request is this? |
 //! | [`metrics`] | What is counted about every request? |
 //! | [`openapi`] | What can be asked of a service, in the words that programs read? |
+//! | [`auth`] | Who is calling, and may this caller do that? |
 //! | [`service`] | Which routes and guards does every service have? |
 //! | [`serve`] | How does a service start, run and stop? |
 //! | [`client`] | How does a service call others? |
@@ -16,6 +17,7 @@
 //!
 //! The allocator is the binary's choice, and nothing here knows about weather or vegetation.
 
+pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod database;

@@ -16,6 +16,7 @@ use axum::routing::get;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::auth::{self, Auth};
 use crate::envelope::{self, Failure};
 use crate::guard::{self, Limits};
 use crate::metrics::Metrics;
@@ -35,6 +36,8 @@ pub struct Service {
     pub metrics: Metrics,
     /// What `/readyz` asks.
     pub readiness: Readiness,
+    /// How it is told who is calling.
+    pub auth: Auth,
 }
 
 /// A check that says whether the service can do its work now.
@@ -95,6 +98,7 @@ pub fn router(service: Service, settings: &ServeSettings) -> Router {
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(from_fn_with_state(limits, guard::limit_body))
+        .layer(from_fn_with_state(service.auth, auth::layer::admit))
         .layer(from_fn_with_state(limits, guard::limit_time))
         .layer(from_fn(guard::envelope_refusals))
         .layer(from_fn(guard::catch_panic))

@@ -3,25 +3,35 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a failed test panics; one handler panics on purpose"
 )]
 
 use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use chassis::auth::{self, Auth, AuthSettings, Principal};
 use chassis::envelope::{self, Failure, FieldErrors};
 use chassis::metrics::Metrics;
 use chassis::openapi::Envelope;
 use chassis::serve::ServeSettings;
 use chassis::service::{Readiness, Service, router};
 use chassis::settings::Settings;
-use harness::{Connection, OpenApi, Request};
+use harness::{Connection, OpenApi, Request, jwt, unix_now};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// Who calls, as a handler sees it.
+async fn whoami(caller: Option<Extension<Principal>>) -> axum::response::Response {
+    let caller = caller.map(|Extension(caller)| caller);
+    let client = caller.as_ref().and_then(|caller| caller.client_id.as_deref());
+    envelope::ok(&(caller.as_ref().map(|caller| &*caller.subject), client))
+}
 
 async fn number(value: &'static str) -> axum::response::Response {
     envelope::ok(&value)
@@ -45,6 +55,7 @@ fn routes() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(documented))
         .route("/things/{id}", get(|| number("thing")))
+        .route("/whoami", get(whoami))
         .route("/echo", post(|body: Bytes| async move { body }))
         .route(
             "/panic",
@@ -60,15 +71,18 @@ fn routes() -> OpenApiRouter {
 }
 
 async fn start(readiness: Readiness) -> SocketAddr {
-    let mut settings = Settings::from_pairs([
-        ("PORT", "0"),
-        ("REQUEST_TIMEOUT_MS", "200"),
-        ("BODY_BYTES_MAX", "10"),
-    ]);
+    start_with(readiness, &[]).await
+}
+
+async fn start_with(readiness: Readiness, auth: &[(&str, &str)]) -> SocketAddr {
+    let own = [("PORT", "0"), ("REQUEST_TIMEOUT_MS", "200"), ("BODY_BYTES_MAX", "10")];
+    let mut settings = Settings::from_pairs([&own[..], auth].concat());
     let serve = ServeSettings::read(&mut settings, 1);
-    settings.finish(&[]).unwrap();
-    let service =
-        Service { name: "test", routes: routes(), metrics: Metrics::new().unwrap(), readiness };
+    let auth = AuthSettings::read(&mut settings);
+    settings.finish(&auth::PREFIXES).unwrap();
+    let metrics = Metrics::new().unwrap();
+    let auth = Auth::open(&auth, serve.listen, &metrics).unwrap();
+    let service = Service { name: "test", routes: routes(), metrics, readiness, auth };
     let listener = tokio::net::TcpListener::bind(serve.listen).await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = router(service, &serve);
@@ -189,4 +203,26 @@ async fn failures_fit_what_is_documented_for_every_other_status() {
     let document = OpenApi::of(address).await;
     let reply = Request::to(address, "POST", "/documented").send().await.expect_status(405);
     document.check("GET /documented", &reply);
+}
+
+#[tokio::test]
+async fn handlers_are_told_who_calls_once_a_credential_holds() {
+    let secret = "what the issuer and its services share";
+    let address = start_with(Readiness::always(), &[("JWT_SIGNING_KEY", secret)]).await;
+    let ask = |method, target| Request::to(address, method, target);
+    ask("GET", "/whoami").send().await.expect_status(401);
+    // Nothing is told of limits either.
+    ask("POST", "/echo").body("eleven bytes").send().await.expect_status(401);
+    let claims = serde_json::json!({
+        "token_type": "access", "iss": "farm-intelligence-platform", "aud": "nextcloud",
+        "user_id": "42", "client_id": "nc-1", "exp": unix_now() + 300,
+    });
+    let token = jwt(secret, &claims);
+    let told = ask("GET", "/whoami").bearer(&token).send().await.expect_status(200);
+    assert_eq!(told.json()["data"], serde_json::json!(["42", "nc-1"]));
+    ask("GET", "/slow").bearer(&token).send().await.expect_status(504);
+
+    let open = start(Readiness::always()).await;
+    let told = Request::to(open, "GET", "/whoami").bearer(&token).send().await.expect_status(200);
+    assert_eq!(told.json()["data"], serde_json::json!([null, null]));
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::auth::{Auth, AuthError};
 use chassis::client::{ClientError, ClientSettings, client};
 use chassis::metrics::Metrics;
 use chassis::serve::{ServeError, serve};
@@ -56,6 +57,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), StartError> {
     let settings = Settings::read(Environment::from_environment())?;
     let metrics = Metrics::new()?;
+    let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?;
     let weather_metrics = WeatherMetrics::register(&metrics)?;
     let store = SqliteStore::open(&settings.store.url, settings.store.connections_max).await?;
     let store = Arc::new(store);
@@ -76,7 +78,7 @@ async fn run() -> Result<(), StartError> {
         weather_metrics,
     );
     let weather = Weather { answers, rules: Arc::new(settings.rules), fresh: settings.fresh };
-    let service = Service { name: "weather", routes: routes(weather), metrics, readiness };
+    let service = Service { name: "weather", routes: routes(weather), metrics, readiness, auth };
     serve(service, &settings.serve).await?;
     writing.finish(STORE_FLUSH_TIMEOUT).await;
     store.close().await;
@@ -138,7 +140,9 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) => ExitCode::from(EXIT_CONFIG),
+        StartError::Settings(_) | StartError::Log(_) | StartError::Auth(_) => {
+            ExitCode::from(EXIT_CONFIG)
+        }
         _ => ExitCode::FAILURE,
     }
 }
@@ -149,6 +153,8 @@ enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Log(#[from] chassis::log::LogError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

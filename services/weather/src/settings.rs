@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chassis::auth::{self, AuthSettings};
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
@@ -38,6 +39,8 @@ const WITHOUT_EFFECT: [(&str, &str); 7] = [
 pub struct Settings {
     /// `LISTEN`, `PORT`, `REQUEST_TIMEOUT_MS`, `DRAIN_TIMEOUT_MS`, `BODY_BYTES_MAX`.
     pub serve: ServeSettings,
+    /// `AUTH_…`, `INTERNAL_TOKEN_…`, `JWT_…`, `API_KEY_…`.
+    pub auth: AuthSettings,
     /// `WEATHER_DEFAULT_TZ`, `WEATHER_PROVIDER_DEFAULT`, `WEATHER_MAX_RANGE_DAYS`.
     pub rules: QueryRules,
     /// `WEATHER_CACHE_TTL_{CURRENT,HOURLY,DAILY,WEEKLY}_S`.
@@ -113,6 +116,7 @@ impl Settings {
     pub fn read(mut env: Environment) -> Result<Self, SettingsError> {
         let settings = Self {
             serve: ServeSettings::read(&mut env, PORT_DEFAULT),
+            auth: AuthSettings::read(&mut env),
             rules: rules(&mut env),
             fresh: fresh(&mut env),
             bounds: bounds(&mut env),
@@ -124,7 +128,7 @@ impl Settings {
         for (name, why) in WITHOUT_EFFECT {
             env.without_effect(name, why);
         }
-        env.finish(&PREFIXES)?;
+        env.finish(&[&PREFIXES[..], &auth::PREFIXES[..]].concat())?;
         Ok(settings)
     }
 }

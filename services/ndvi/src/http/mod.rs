@@ -33,6 +33,9 @@ use crate::store::{SampleStore, StoreError};
 /// Largest body with a geometry in it: far more than the most positions need.
 const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// Routes whose POST changes nothing: its question has a polygon in it.
+pub const POSTS_THAT_READ: [&str; 2] = ["/api/v1/ndvi/statistics", "/api/v1/preprocess"];
+
 /// What a request for statistics may ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {

@@ -7,6 +7,8 @@
     reason = "a failed test panics"
 )]
 
+mod auth;
+mod auth_keys;
 mod bench;
 mod budget;
 mod contract;
