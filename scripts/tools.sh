@@ -24,6 +24,8 @@ tests)
     want redis-sentinel redis-sentinel
     want mariadb-server /usr/sbin/mariadbd # outside the path of a plain user
     want mariadb-client mariadb
+    # Postgres has its programs in a folder for each version, outside every path.
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need="$need postgresql"
     want prometheus promtool # judges the alert rules
     ;;
 *)

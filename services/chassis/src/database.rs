@@ -9,19 +9,41 @@ mod series;
 mod settings;
 
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::IntGauge;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Connection, Pool, Transaction};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::metrics::{InFlight, Metrics};
 
 pub use series::DatabaseSeries;
 pub use settings::{DatabaseSettings, DatabaseUrl};
+
+/// Longest time for one connection to be made. Callers stop waiting earlier; who comes after them
+/// has the connection then.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is done with the connection over which tables are changed, before they are. It is closed
+/// afterwards, and with it ends whatever the server keeps for it, such as a lock.
+pub type Prepare<DB> =
+    for<'c> fn(
+        &'c mut <DB as sqlx::Database>::Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>>;
+
+/// What is done with connections beyond opening them.
+#[derive(Debug)]
+pub struct Hooks<DB: sqlx::Database> {
+    /// With every new one; the numbers in it are those of the settings.
+    pub pool: PoolOptions<DB>,
+    /// With the one that changes tables.
+    pub before_migration: Option<Prepare<DB>>,
+}
 
 /// Connections to one database, with a bound on who waits for them. Cheap to clone.
 #[derive(Debug)]
@@ -34,9 +56,14 @@ struct Inner<DB: sqlx::Database> {
     pool: Pool<DB>,
     settings: DatabaseSettings,
     migrator: &'static Migrator,
+    before_migration: Option<Prepare<DB>>,
     migrated: OnceCell<()>,
+    /// The attempt to bring the tables to the present version, for whoever waits for it.
+    migration: Mutex<Option<JoinHandle<Result<(), MigrateError>>>>,
     /// One permit for each caller that holds a connection or waits for one.
     callers: Semaphore,
+    /// The permit of the task that goes on connecting when callers have stopped waiting.
+    connecting: Arc<Semaphore>,
     series: DatabaseSeries,
 }
 
@@ -94,9 +121,25 @@ where
         migrator: &'static Migrator,
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
-        let pool = PoolOptions::<DB>::new()
+        let hooks = Hooks { pool: PoolOptions::new(), before_migration: None };
+        Self::open_with(hooks, options, settings, migrator, metrics).await
+    }
+
+    /// [`Self::open`] with more to be done with connections.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        hooks: Hooks<DB>,
+        options: <DB::Connection as Connection>::Options,
+        settings: &DatabaseSettings,
+        migrator: &'static Migrator,
+        metrics: &Metrics,
+    ) -> Result<Self, OpenError> {
+        let Hooks { pool, before_migration } = hooks;
+        let pool = pool
             .max_connections(settings.connections_max)
-            .acquire_timeout(settings.acquire_timeout)
+            .acquire_timeout(settings.acquire_timeout.max(CONNECT_TIMEOUT))
             .connect_lazy_with(options);
         let series = DatabaseSeries::register(metrics, &pool)?;
         let callers = usize::try_from(settings.connections_max).unwrap_or(1);
@@ -104,12 +147,15 @@ where
             pool,
             settings: settings.clone(),
             migrator,
+            before_migration,
             migrated: OnceCell::new(),
+            migration: Mutex::new(None),
             callers: Semaphore::new(callers.saturating_add(settings.waiting_max)),
+            connecting: Arc::new(Semaphore::new(1)),
             series,
         };
         let database = Self { inner: Arc::new(inner) };
-        match database.inner.migrate().await {
+        match database.inner.migrate_at_start().await {
             Ok(()) => Ok(database),
             Err(MigrateError::Execute(error)) if is_away(&error) => {
                 tracing::warn!(%error, "the database cannot be reached: starting without it");
@@ -135,6 +181,17 @@ where
         self.lease(async || self.inner.pool.begin().await).await
     }
 
+    /// A transaction that begins with a statement of its own, such as `BEGIN IMMEDIATE`.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub async fn begin_with(
+        &self,
+        statement: &'static str,
+    ) -> Result<Lease<'_, Transaction<'static, DB>>, AcquireError> {
+        self.lease(async || self.inner.pool.begin_with(statement).await).await
+    }
+
     /// Whether the database answers and its tables are there.
     ///
     /// # Errors
@@ -153,7 +210,7 @@ where
         &self,
         take: impl AsyncFnOnce() -> Result<T, sqlx::Error>,
     ) -> Result<Lease<'_, T>, AcquireError> {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         let asked = Instant::now();
         let outcome = inner.lease(asked, take).await;
         inner.series.acquired(outcome.as_ref().map(|_| ()), asked.elapsed());
@@ -167,7 +224,7 @@ where
     DB::Connection: Migrate,
 {
     async fn lease<T>(
-        &self,
+        self: &Arc<Self>,
         asked: Instant,
         take: impl AsyncFnOnce() -> Result<T, sqlx::Error>,
     ) -> Result<Lease<'_, T>, AcquireError> {
@@ -176,38 +233,95 @@ where
             || AcquireError::TimedOut { acquire_timeout: self.settings.acquire_timeout };
         let waiting = InFlight::enter(self.waiting());
         let taken = tokio::time::timeout_at(asked + self.settings.acquire_timeout, async {
-            self.migrated.get_or_try_init(|| self.migrate_once()).await?;
+            self.tables().await?;
             take().await.map_err(AcquireError::from)
         });
-        let held = taken.await.map_err(|_elapsed| timed_out())?.map_err(|error| match error {
-            AcquireError::Failed(sqlx::Error::PoolTimedOut) => timed_out(),
-            other => other,
-        })?;
+        let held = match taken.await {
+            Ok(Ok(held)) => held,
+            Err(_) | Ok(Err(AcquireError::Failed(sqlx::Error::PoolTimedOut))) => {
+                self.keep_connecting();
+                return Err(timed_out());
+            }
+            Ok(Err(error)) => return Err(error),
+        };
         drop(waiting);
         Ok(Lease { held, _caller: caller })
+    }
+
+    /// Goes on making a connection for the callers to come. Without this a server that takes longer
+    /// to connect to than callers wait would never be connected to: each takes its attempt along.
+    fn keep_connecting(self: &Arc<Self>) {
+        let Ok(permit) = Arc::clone(&self.connecting).try_acquire_owned() else { return };
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            drop(inner.pool.acquire().await);
+            drop(permit);
+        });
     }
 
     fn waiting(&self) -> &IntGauge {
         self.series.waiting()
     }
 
-    async fn migrate(&self) -> Result<(), MigrateError> {
-        self.migrated.get_or_try_init(|| self.migrate_now()).await.copied()
-    }
-
-    async fn migrate_once(&self) -> Result<(), AcquireError> {
-        self.migrate_now().await.map_err(|error| match error {
-            MigrateError::Execute(error) => AcquireError::Failed(error),
-            error => {
+    /// Waits until the tables are of the present version.
+    ///
+    /// The attempt is a task of its own: who stops waiting must not leave it half done, and who
+    /// comes next waits for the same one.
+    async fn tables(self: &Arc<Self>) -> Result<(), AcquireError> {
+        if self.migrated.initialized() {
+            return Ok(());
+        }
+        let mut migration = self.migration.lock().await;
+        if self.migrated.initialized() {
+            return Ok(());
+        }
+        let attempt = migration.get_or_insert_with(|| tokio::spawn(Arc::clone(self).migrate()));
+        let outcome = attempt.await;
+        *migration = None;
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(MigrateError::Execute(error))) => Err(AcquireError::Failed(error)),
+            Ok(Err(error)) => {
                 tracing::error!(%error, "the tables cannot be brought to the present version");
-                AcquireError::Tables
+                Err(AcquireError::Tables)
             }
-        })
+            Err(ended) => {
+                tracing::error!(%ended, "the attempt to make the tables ended");
+                Err(AcquireError::Tables)
+            }
+        }
     }
 
-    async fn migrate_now(&self) -> Result<(), MigrateError> {
-        let mut connection = self.pool.acquire().await?;
-        self.migrator.run_direct(None, &mut *connection, false).await
+    /// Does not wait for a server longer than a caller would; for the tables as long as they take.
+    async fn migrate_at_start(&self) -> Result<(), MigrateError> {
+        let connecting = tokio::time::timeout(self.settings.acquire_timeout, self.pool.acquire());
+        let connection = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        self.migrate_on(connection).await
+    }
+
+    async fn migrate(self: Arc<Self>) -> Result<(), MigrateError> {
+        let connection = self.pool.acquire().await?;
+        self.migrate_on(connection).await
+    }
+
+    async fn migrate_on(&self, mut connection: PoolConnection<DB>) -> Result<(), MigrateError> {
+        // It may still hold the lock under which tables are changed when an attempt has failed.
+        connection.close_on_drop();
+        if let Some(prepare) = self.before_migration {
+            prepare(&mut connection).await?;
+        }
+        let mut outcome = self.migrator.run_direct(None, &mut *connection, false).await;
+        for _migration in self.migrator.iter() {
+            let Err(MigrateError::ExecuteMigration(..)) = &outcome else { break };
+            // SQLite has no such lock: another process may have made the same table just now.
+            match self.migrator.run_direct(None, &mut *connection, false).await {
+                Err(MigrateError::Dirty(_)) => break,
+                again => outcome = again,
+            }
+        }
+        outcome?;
+        self.migrated.set(()).ok();
+        Ok(())
     }
 }
 

@@ -167,6 +167,11 @@ impl FieldErrors {
         }
     }
 
+    /// The fields with what is wrong with each.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        self.0.iter().map(|(field, texts)| (*field, texts.as_slice()))
+    }
+
     /// Whether the input was right.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -44,7 +44,7 @@ pub struct Service {
 #[derive(Clone)]
 pub struct Readiness(Arc<dyn Fn() -> ReadinessFuture + Send + Sync>);
 
-type ReadinessFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type ReadinessFuture = Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send>>;
 
 impl Readiness {
     /// Ready as soon as it runs.
@@ -59,10 +59,23 @@ impl Readiness {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
+        Self::degradable(move || {
+            let checked = check();
+            async move { checked.await.map(|()| None) }
+        })
+    }
+
+    /// Ready when `check` says so, and perhaps with one sentence for the operator about what the
+    /// service does without for now.
+    pub fn degradable<F, Fut>(check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<String>, String>> + Send + 'static,
+    {
         Self(Arc::new(move || Box::pin(check())))
     }
 
-    async fn ask(&self) -> Result<(), String> {
+    async fn ask(&self) -> Result<Option<String>, String> {
         tokio::time::timeout(READINESS_TIMEOUT, (self.0)()).await.unwrap_or_else(|_elapsed| {
             Err(format!("the readiness check took more than {} s", READINESS_TIMEOUT.as_secs()))
         })
@@ -108,15 +121,26 @@ pub fn router(service: Service, settings: &ServeSettings) -> Router {
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<String>,
+}
+
+impl Health {
+    fn new(status: &'static str) -> Self {
+        Self { status, degraded: None }
+    }
 }
 
 async fn healthz() -> Response {
-    uncached(envelope::success(StatusCode::OK, "ok", &Health { status: "ok" }))
+    uncached(envelope::success(StatusCode::OK, "ok", &Health::new("ok")))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> Response {
     let response = match readiness.ask().await {
-        Ok(()) => envelope::success(StatusCode::OK, "ok", &Health { status: "ready" }),
+        Ok(degraded) => {
+            let health = Health { degraded, ..Health::new("ready") };
+            envelope::success(StatusCode::OK, "ok", &health)
+        }
         Err(why) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready")
             .with_detail(why)
             .with_null_data()

@@ -226,3 +226,12 @@ async fn handlers_are_told_who_calls_once_a_credential_holds() {
     let told = Request::to(open, "GET", "/whoami").bearer(&token).send().await.expect_status(200);
     assert_eq!(told.json()["data"], serde_json::json!([null, null]));
 }
+
+#[tokio::test]
+async fn service_that_does_without_something_is_ready_and_says_so() {
+    let degraded = || async { Ok(Some("the database is away".to_owned())) };
+    let address = start(Readiness::degradable(degraded)).await;
+    Request::to(address, "GET", "/readyz").send().await.expect_status(200).expect_body(
+        r#"{"status":0,"message":"ok","data":{"status":"ready","degraded":"the database is away"},"errors":null}"#,
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::auth::{Auth, AuthError};
 use chassis::client::{ClientError, ClientSettings, client};
@@ -10,22 +11,32 @@ use chassis::serve::{ServeError, serve};
 use chassis::service::{Readiness, Service};
 use chassis::settings::{Settings as Environment, SettingsError};
 use clap::Parser;
+use ndvi::domain::engine::engine_version;
+use ndvi::gallery::Gallery;
 use ndvi::http::{Ndvi, POSTS_THAT_READ, routes};
+use ndvi::jobs::desk::Desk;
+use ndvi::jobs::paint::Painter;
+use ndvi::jobs::refresh::Refresher;
+use ndvi::jobs::room::Room;
+use ndvi::jobs::series::JobSeries;
+use ndvi::jobs::workers::Workers;
 use ndvi::scenes::cog::CogReader;
 use ndvi::scenes::compute::Compute;
 use ndvi::scenes::ranges::RangeReader;
 use ndvi::scenes::stac::Catalogue;
 use ndvi::scenes::survey::Surveyor;
 use ndvi::settings::Settings;
-use ndvi::store::sqlite::SqliteStore;
-use ndvi::store::{SampleStore, StoreError};
-use tokio::sync::Semaphore;
+use ndvi::store::{self, Store, StoreError};
+use tokio::sync::Notify;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Exit status of a configuration fault, as in sysexits.h.
 const EXIT_CONFIG: u8 = 78;
+
+/// Longest time for giving back the jobs at hand when the service stops.
+const GIVE_BACK_MAX: Duration = Duration::from_secs(5);
 
 /// NDVI of field outlines from Sentinel-2 over HTTP, and samples sent by others.
 ///
@@ -52,20 +63,47 @@ async fn run() -> Result<(), StartError> {
     let metrics = Metrics::new()?;
     let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?
         .posts_that_read(&POSTS_THAT_READ);
-    let store = Arc::new(SqliteStore::open(&settings.store).await?);
-    let compute = Compute::new(settings.bounds.compute_max);
-    let ndvi = Ndvi {
-        samples: Arc::clone(&store) as Arc<dyn SampleStore>,
-        surveyor: Arc::new(surveyor(&settings, compute.clone(), &metrics)?),
-        compute,
-        rules: settings.rules,
-        surveys: Arc::new(Semaphore::new(settings.bounds.surveys_max)),
-    };
-    let readiness = ready_with_database(Arc::clone(&ndvi.samples));
+    let store = store::open(&settings.store, &metrics).await?;
+    let (ndvi, workers) = parts(&settings, Arc::clone(&store), &metrics)?;
+    let readiness = ready_with_database(Arc::clone(&store));
     let service = Service { name: "ndvi", routes: routes(ndvi), metrics, readiness, auth };
-    serve(service, &settings.serve).await?;
+    let working = workers.start();
+    let served = serve(service, &settings.serve).await;
+    working.stop(GIVE_BACK_MAX).await;
     store.close().await;
-    Ok(())
+    Ok(served?)
+}
+
+/// What answers requests, and what works without being asked by one.
+fn parts(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    metrics: &Metrics,
+) -> Result<(Ndvi, Workers), StartError> {
+    let compute = Compute::new(settings.bounds.compute_max);
+    let surveyor = Arc::new(surveyor(settings, compute.clone(), metrics)?);
+    let engine_version: Arc<str> = engine_version(settings.survey.masked).into();
+    let gallery = Gallery::new(Arc::clone(&surveyor), compute.clone(), settings.gallery, metrics)?;
+    let (wake, jobs) = (Arc::new(Notify::new()), settings.jobs);
+    let room = Room::new(settings.bounds.surveys_max, jobs.workers_max);
+    let workers = Workers {
+        store: Arc::clone(&store),
+        wake: Arc::clone(&wake),
+        room: room.clone(),
+        refresher: Refresher {
+            store: Arc::clone(&store),
+            surveyor: Arc::clone(&surveyor),
+            compute: compute.clone(),
+            engine_version: engine_version.to_string(),
+            deadline: jobs.deadline,
+        },
+        painter: Painter { store: Arc::clone(&store), gallery: gallery.clone() },
+        settings: jobs,
+        series: JobSeries::register(metrics)?,
+    };
+    let desk = Desk::new(Arc::clone(&store), wake, &jobs);
+    let rules = settings.rules;
+    Ok((Ndvi { store, surveyor, compute, rules, room, desk, gallery, engine_version }, workers))
 }
 
 fn surveyor(
@@ -87,11 +125,11 @@ fn surveyor(
     Ok(Surveyor::new(catalogue, cogs, compute, settings.survey.clone()))
 }
 
-/// Without its database the service could only refuse samples.
-fn ready_with_database(samples: Arc<dyn SampleStore>) -> Readiness {
+/// Without its database the service could only refuse.
+fn ready_with_database(store: Arc<dyn Store>) -> Readiness {
     Readiness::check(move || {
-        let samples = Arc::clone(&samples);
-        async move { samples.ping().await.map_err(|error| error.to_string()) }
+        let store = Arc::clone(&store);
+        async move { store.ping().await.map_err(|error| error.to_string()) }
     })
 }
 
@@ -100,9 +138,10 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) | StartError::Auth(_) => {
-            ExitCode::from(EXIT_CONFIG)
-        }
+        StartError::Settings(_)
+        | StartError::Log(_)
+        | StartError::Auth(_)
+        | StartError::Store(StoreError::Url { .. }) => ExitCode::from(EXIT_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }

@@ -6,14 +6,17 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use chassis::auth::{self, AuthSettings};
+use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
 use crate::domain::cloud::ClassSet;
+use crate::domain::coverage::LookAges;
 use crate::domain::outline::AREA_HA_MAX_DEFAULT;
+use crate::gallery::GallerySettings;
 use crate::http::Rules;
+use crate::jobs::JobSettings;
 use crate::scenes::survey::SurveySettings;
-use crate::store::sqlite::SqliteSettings;
 
 /// Port on loopback unless `PORT` or `LISTEN` says otherwise.
 pub const PORT_DEFAULT: u16 = 8081;
@@ -27,6 +30,9 @@ const WITHOUT_EFFECT: [(&str, &str); 2] = [
     ("NDVI_PROXY_ENABLED", "the callers of this service read it"),
 ];
 
+/// Longest duration given in seconds: a year.
+const SECONDS_MAX: u64 = 31_622_400;
+
 /// Collections that can be asked for.
 const COLLECTIONS: [&str; 2] = ["sentinel-2-c1-l2a", "sentinel-2-l2a"];
 
@@ -37,17 +43,22 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// `AUTH_…`, `INTERNAL_TOKEN_…`, `JWT_…`, `API_KEY_…`.
     pub auth: AuthSettings,
-    /// `NDVI_DATABASE_URL`, `NDVI_DATABASE_CONNECTIONS_MAX`, `NDVI_DATABASE_ACQUIRE_TIMEOUT_MS`.
-    pub store: SqliteSettings,
+    /// `NDVI_DATABASE_URL` or else `DATABASE_URL`, and what else begins with `NDVI_DATABASE_`.
+    pub store: DatabaseSettings,
     /// `NDVI_STAC_URL`, `NDVI_COLLECTIONS`, `NDVI_SCENES_MAX`, `NDVI_CONNECT_TIMEOUT_MS`.
     pub catalogue: CatalogueSettings,
-    /// `NDVI_AREA_HA_MAX`, `NDVI_RANGE_DAYS_MAX`.
+    /// `NDVI_AREA_HA_MAX`, `NDVI_RANGE_DAYS_MAX`, `NDVI_LOOK_AGAIN_S`,
+    /// `NDVI_LOOK_AGAIN_SETTLED_S`.
     pub rules: Rules,
     /// `NDVI_DEADLINE_MS`, `NDVI_SCENES_PARALLEL`, `NDVI_SCL_MASKED`.
     pub survey: SurveySettings,
     /// `NDVI_SURVEYS_MAX`, `NDVI_READS_MAX`, `NDVI_COMPUTE_MAX`, `NDVI_BAND_BYTES_MAX`,
     /// `NDVI_HEADERS_MAX`.
     pub bounds: Bounds,
+    /// `NDVI_WORKERS_MAX`, `NDVI_JOB_...`, `NDVI_JOBS_...`, `NDVI_COOLDOWN_S`.
+    pub jobs: JobSettings,
+    /// `NDVI_PICTURES_MAX`, `NDVI_PICTURES_BYTES_MAX`.
+    pub gallery: GallerySettings,
 }
 
 /// Where scenes are searched.
@@ -89,12 +100,14 @@ impl Settings {
             auth: AuthSettings::read(&mut env),
             store: store(&mut env),
             catalogue: catalogue(&mut env),
-            rules: Rules {
-                area_ha_max: env.number("NDVI_AREA_HA_MAX", AREA_HA_MAX_DEFAULT, 0.01..=100_000.0),
-                range_days_max: env.number("NDVI_RANGE_DAYS_MAX", 366, 0..=3_660),
-            },
+            rules: rules(&mut env),
             survey: survey(&mut env),
             bounds: bounds(&mut env),
+            jobs: jobs(&mut env),
+            gallery: GallerySettings {
+                pictures_max: env.number("NDVI_PICTURES_MAX", 4, 1..=256),
+                bytes_max: env.number("NDVI_PICTURES_BYTES_MAX", 32 << 20, 0..=4 << 30),
+            },
         };
         for (name, why) in WITHOUT_EFFECT {
             env.without_effect(name, why);
@@ -104,11 +117,33 @@ impl Settings {
     }
 }
 
-fn store(env: &mut Environment) -> SqliteSettings {
-    SqliteSettings {
-        url: env.text("NDVI_DATABASE_URL", "sqlite://ndvi.db?mode=rwc"),
-        connections_max: env.number("NDVI_DATABASE_CONNECTIONS_MAX", 5, 1..=100),
-        acquire_timeout: env.duration_ms("NDVI_DATABASE_ACQUIRE_TIMEOUT_MS", 2_000, 10..=60_000),
+fn store(env: &mut Environment) -> DatabaseSettings {
+    // The name that other programs of an operator read; one for this service alone beats it.
+    let url = env.text("DATABASE_URL", "sqlite://ndvi.db?mode=rwc");
+    DatabaseSettings::read(env, "NDVI", &url, 5)
+}
+
+fn rules(env: &mut Environment) -> Rules {
+    Rules {
+        area_ha_max: env.number("NDVI_AREA_HA_MAX", AREA_HA_MAX_DEFAULT, 0.01..=100_000.0),
+        range_days_max: env.number("NDVI_RANGE_DAYS_MAX", 366, 0..=3_660),
+        look_ages: LookAges {
+            recent_max: env.duration_s("NDVI_LOOK_AGAIN_S", 21_600, 0..=SECONDS_MAX),
+            settled_max: env.duration_s("NDVI_LOOK_AGAIN_SETTLED_S", 2_592_000, 0..=SECONDS_MAX),
+        },
+    }
+}
+
+fn jobs(env: &mut Environment) -> JobSettings {
+    JobSettings {
+        workers_max: env.number("NDVI_WORKERS_MAX", 2, 0..=64),
+        lease: env.duration_ms("NDVI_JOB_LEASE_MS", 60_000, 300..=3_600_000),
+        poll_max: env.duration_ms("NDVI_JOB_POLL_MS", 5_000, 50..=600_000),
+        retry_first: env.duration_ms("NDVI_JOB_RETRY_MS", 30_000, 1..=3_600_000),
+        deadline: env.duration_ms("NDVI_JOB_DEADLINE_MS", 120_000, 10..=3_600_000),
+        cooldown: env.duration_s("NDVI_COOLDOWN_S", 900, 0..=SECONDS_MAX),
+        waiting_max: env.number("NDVI_JOBS_WAITING_MAX", 10_000, 1..=1_000_000),
+        kept: env.duration_s("NDVI_JOBS_KEPT_S", 604_800, 1..=SECONDS_MAX),
     }
 }
 
@@ -169,10 +204,32 @@ mod tests {
     fn empty_environment_gives_the_documented_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.serve.listen.to_string(), "127.0.0.1:8081");
-        assert_eq!(settings.store.url, "sqlite://ndvi.db?mode=rwc");
+        assert_eq!(settings.store.url.expose(), "sqlite://ndvi.db?mode=rwc");
         assert_eq!(settings.catalogue.url, "https://earth-search.aws.element84.com/v1");
         assert_eq!(settings.catalogue.collections, COLLECTIONS);
         assert_eq!(settings.bounds.headers_max.get(), 512);
+    }
+
+    #[test]
+    fn address_of_this_service_beats_the_shared_one() {
+        let shared = ("DATABASE_URL", "postgres://a/b");
+        assert_eq!(read(&[shared]).unwrap().store.url.expose(), "postgres://a/b");
+        let own = ("NDVI_DATABASE_URL", "sqlite:c.db");
+        assert_eq!(read(&[shared, own]).unwrap().store.url.expose(), "sqlite:c.db");
+    }
+
+    #[test]
+    fn bounds_of_the_database_are_settings() {
+        let store = read(&[
+            ("NDVI_DATABASE_CONNECTIONS_MAX", "7"),
+            ("NDVI_DATABASE_WAITING_MAX", "0"),
+            ("NDVI_DATABASE_ACQUIRE_TIMEOUT_MS", "70"),
+            ("NDVI_DATABASE_STATEMENT_TIMEOUT_MS", "700"),
+        ]);
+        let store = store.unwrap().store;
+        assert_eq!((store.connections_max, store.waiting_max), (7, 0));
+        assert_eq!(store.acquire_timeout, Duration::from_millis(70));
+        assert_eq!(store.statement_timeout, Duration::from_millis(700));
     }
 
     #[test]

@@ -39,3 +39,12 @@ impl fmt::Debug for Clock {
         formatter.debug_tuple("Clock").field(&self.now()).finish()
     }
 }
+
+/// When a question is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// The present instant.
+    pub(crate) now: Timestamp,
+    /// Whether the recorded week is re-dated so that it starts today.
+    pub(crate) shift: bool,
+}

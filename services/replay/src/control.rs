@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::fault::Fault;
-use crate::routes::Stage;
+use crate::stage::Stage;
 
 /// Largest body of a control request.
 const CONTROL_BODY_BYTES_MAX: usize = 16 * 1024;

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::range::{Wanted, wanted};
+use crate::range::{Wanted, asked};
 use crate::recorded::{DataError, read_bytes};
 
 /// Most files that are served from one data directory.
@@ -88,17 +88,12 @@ impl Files {
         Ok(())
     }
 
-    /// The answer to a GET or HEAD of `path`: 200, 206, 404 or 416.
+    /// The answer to a GET or HEAD of `path`: 200, 206, 304, 404, 412 or 416.
     pub(crate) fn answer(&self, path: &str, method: &Method, headers: &HeaderMap) -> Response {
         let Some(file) = self.0.get(path) else {
             return (StatusCode::NOT_FOUND, format!("no such file: {path}\n")).into_response();
         };
-        let range = if range_applies(file, method, headers) {
-            headers.get(header::RANGE).and_then(|value| value.to_str().ok())
-        } else {
-            None
-        };
-        match wanted(range, file.body.len()) {
+        match asked(method, headers, file.etag(), file.body.len()) {
             Wanted::Whole => part(file, StatusCode::OK, file.body.clone(), None),
             Wanted::Part(bytes) => {
                 let described = format!(
@@ -113,13 +108,12 @@ impl Files {
                 let described = format!("bytes */{}", file.body.len());
                 part(file, StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(described))
             }
+            Wanted::NotModified => {
+                (StatusCode::NOT_MODIFIED, [(header::ETAG, file.etag())]).into_response()
+            }
+            Wanted::Failed => StatusCode::PRECONDITION_FAILED.into_response(),
         }
     }
-}
-
-/// A range counts for GET alone, and only while `If-Range` names the bytes that are served.
-fn range_applies(file: &StoredFile, method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::GET && headers.get(header::IF_RANGE).is_none_or(|tag| tag == file.etag())
 }
 
 fn part(file: &StoredFile, status: StatusCode, body: Bytes, range: Option<String>) -> Response {

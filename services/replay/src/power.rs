@@ -15,16 +15,12 @@ use jiff::civil::Date;
 use jiff::{Span, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
-use crate::damage::json_response;
-use crate::open_meteo::Moment;
+use crate::answers::{POWER_FAILED, RECORDING_HEADER, json_response};
+use crate::clock::Moment;
 use crate::params::Params;
 use crate::power_recording::{CsvRecording, DAY_FORM, JsonRecording};
 use crate::recorded::{DataError, distance, files_named};
-use crate::routes::RECORDING_HEADER;
 
-/// The `header` of every refusal.
-pub(crate) const FAILED: &str =
-    "The POWER Daily API failed to complete your request; please review the errors below.";
 /// Days the near-real-time values lag behind today ("several days" in POWER's documents).
 const LATENCY_DAYS: i64 = 3;
 /// Parameters the provider takes for one point.
@@ -116,7 +112,7 @@ impl Power {
     pub(crate) fn respond(&self, pace: Pace, params: &Params, moment: Moment) -> Response {
         self.answer(pace, params, moment).unwrap_or_else(|refusal| match refusal {
             Refusal::Rejected(message) => {
-                refused(StatusCode::UNPROCESSABLE_ENTITY, &json!({"header": FAILED, "messages": [message]}))
+                refused(StatusCode::UNPROCESSABLE_ENTITY, &json!({"header": POWER_FAILED, "messages": [message]}))
             }
             Refusal::ReservedUser => refused(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -124,7 +120,7 @@ impl Power {
             ),
             Refusal::NotRecorded(what) => refused(
                 StatusCode::NOT_IMPLEMENTED,
-                &json!({"header": FAILED, "messages": [format!("replay has no recording for {what}")]}),
+                &json!({"header": POWER_FAILED, "messages": [format!("replay has no recording for {what}")]}),
             ),
         })
     }

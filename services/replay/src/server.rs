@@ -17,7 +17,9 @@ use crate::connection::{Poison, ResettableListener};
 use crate::counts::Counts;
 use crate::fault::{Fault, FaultError};
 use crate::recorded::DataError;
-use crate::routes::{Stage, router};
+use crate::routes::router;
+use crate::stage::Stage;
+use crate::tape::{Hosts, Recorder, RecorderError, Tape};
 
 /// Connections the kernel queues before they are accepted; hundreds arrive at once in tests.
 const LISTEN_BACKLOG: u32 = 1_024;
@@ -35,19 +37,25 @@ pub struct Options {
     pub shift: bool,
     /// A fault in force from the start.
     pub fault: Option<Fault>,
+    /// A directory of recorded exchanges that answer before everything else.
+    pub recordings: Option<PathBuf>,
+    /// Ask these hosts and keep their answers in `recordings`, which has to be named too.
+    pub record: Option<Hosts>,
     /// What "today" is.
     pub clock: Clock,
 }
 
 impl Default for Options {
     /// A free port on the loopback, the recordings of this repository, recorded dates, no fault,
-    /// the machine's clock.
+    /// no further recordings, the machine's clock.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data: recorded_data_dir(),
             shift: false,
             fault: None,
+            recordings: None,
+            record: None,
             clock: Clock::system(),
         }
     }
@@ -69,6 +77,12 @@ pub enum StartError {
     /// The initial fault is impossible.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// The real hosts cannot be asked.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// Answers are to be recorded, but not where.
+    #[error("there is no directory to record into: name it with --record")]
+    NoDirectory,
     /// Another process has the port.
     #[error(
         "{address} is taken by another process: stop it or choose another address with --listen"
@@ -101,7 +115,17 @@ impl Replay {
     /// # Errors
     /// [`StartError`] when the recordings, the fault or the address cannot be used.
     pub fn start(options: Options) -> Result<Running, StartError> {
-        let stage = Arc::new(Stage::load(&options.data, options.clock, options.shift)?);
+        let mut stage = Stage::load(&options.data, options.clock.clone(), options.shift)?;
+        match (&options.recordings, options.record) {
+            (Some(directory), Some(hosts)) => {
+                stage.tape = Some(Tape::open(directory)?);
+                stage.recorder = Some(Recorder::new(hosts, options.clock)?);
+            }
+            (Some(directory), None) => stage.tape = Some(Tape::load(directory)?),
+            (None, Some(_)) => return Err(StartError::NoDirectory),
+            (None, None) => {}
+        }
+        let stage = Arc::new(stage);
         if let Some(fault) = options.fault {
             stage.faults.set(fault)?;
         }

@@ -13,12 +13,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::damage::json_response;
+use crate::answers::{BASE_PLACEHOLDER, json_response};
 use crate::recorded::{DataError, read_json};
 use crate::stac_search::{Bbox, Candidate, Search};
-
-/// Stands for the server's own base address in the catalogue.
-const BASE_PLACEHOLDER: &str = "{{BASE}}";
 
 struct Item {
     id: String,

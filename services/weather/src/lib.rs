@@ -7,6 +7,7 @@
 //! | [`answers`] | From where does an answer come: memory, provider or store? |
 //! | [`providers`] | How is a provider asked, and what did it mean? |
 //! | [`store`] | What survives a restart? |
+//! | [`warm`] | Who sees to it that a registered point's first client finds an answer? |
 //! | [`metrics`] | What is counted beyond requests? |
 //! | [`time`] | What does the clock mean in the calendar? |
 //! | [`domain`] | What is weather? Pure: no clock, no socket, no file. |
@@ -19,3 +20,4 @@ pub mod providers;
 pub mod settings;
 pub mod store;
 pub mod time;
+pub mod warm;

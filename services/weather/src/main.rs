@@ -21,15 +21,18 @@ use weather::providers::line::{Host, Line};
 use weather::providers::nasa_power::NasaPower;
 use weather::providers::open_meteo::{OpenMeteo, OpenMeteoHosts};
 use weather::settings::{LineSettings, Settings};
-use weather::store::sqlite::SqliteStore;
 use weather::store::writer::StoreWriter;
-use weather::store::{StoreError, WeatherStore};
+use weather::store::{self, Store, StoreError, WeatherStore};
+use weather::warm::{WarmPoints, WarmSeries, Warmer, Warming, seeds};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Longest wait for answers that are still to be written when the service stops.
 const STORE_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the database when somebody asks whether the service is ready.
+const STORE_PING_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Exit status of a configuration fault, as in sysexits.h.
 const EXIT_CONFIG: u8 = 78;
@@ -59,8 +62,7 @@ async fn run() -> Result<(), StartError> {
     let metrics = Metrics::new()?;
     let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?;
     let weather_metrics = WeatherMetrics::register(&metrics)?;
-    let store = SqliteStore::open(&settings.store.url, settings.store.connections_max).await?;
-    let store = Arc::new(store);
+    let store = store::open(&settings.store.database, &metrics).await?;
     let providers = providers(&settings, &metrics, &weather_metrics)?;
     let (writer, writing) = StoreWriter::start(
         Arc::clone(&store) as Arc<dyn WeatherStore>,
@@ -68,7 +70,7 @@ async fn run() -> Result<(), StartError> {
         settings.store.retention,
         weather_metrics.clone(),
     );
-    let readiness = ready_while_writing(writer.clone());
+    let readiness = ready_while_writing(writer.clone(), Arc::clone(&store));
     let answers = Answers::new(
         providers,
         settings.may_fall_back,
@@ -77,12 +79,44 @@ async fn run() -> Result<(), StartError> {
         settings.bounds,
         weather_metrics,
     );
-    let weather = Weather { answers, rules: Arc::new(settings.rules), fresh: settings.fresh };
+    let points = WarmPoints::new(Arc::clone(&store), settings.warm.points_max);
+    let warming = warming(&settings, &points, &answers, &metrics)?;
+    let rules = Arc::new(settings.rules);
+    let weather = Weather { answers, rules, fresh: settings.fresh, points };
     let service = Service { name: "weather", routes: routes(weather), metrics, readiness, auth };
     serve(service, &settings.serve).await?;
+    if let Some(warming) = warming {
+        warming.finish(STORE_PING_TIMEOUT).await;
+    }
     writing.finish(STORE_FLUSH_TIMEOUT).await;
     store.close().await;
     Ok(())
+}
+
+/// Starts to keep points warm, unless there may be none.
+fn warming(
+    settings: &Settings,
+    points: &WarmPoints,
+    answers: &Answers,
+    metrics: &Metrics,
+) -> Result<Option<Warming>, StartError> {
+    let (warm, rules) = (&settings.warm, &settings.rules);
+    let seeds = match &warm.points_file {
+        Some(file) => seeds::read(file, &rules.default_zone, warm.points_max)?,
+        None => Vec::new(),
+    };
+    if warm.points_max == 0 {
+        return Ok(None);
+    }
+    let warmer = Warmer::new(
+        points.clone(),
+        answers.clone(),
+        warm.clone(),
+        (settings.fresh, rules.default_provider),
+        seeds,
+        WarmSeries::register(metrics)?,
+    );
+    Ok(Some(warmer.start()))
 }
 
 fn providers(
@@ -124,13 +158,20 @@ fn line_with(budget: Arc<Budget>, settings: LineSettings, metrics: &WeatherMetri
     Line::new(budget, settings.calls_max, settings.body_bytes_max, metrics.clone())
 }
 
-/// The service needs no database to answer, so a database that is away does not make it unready:
-/// only a writer that has died does, since nothing would bring it back.
-fn ready_while_writing(writer: StoreWriter) -> Readiness {
-    Readiness::check(move || {
-        let running = writer.is_running();
+/// The service needs no database to answer, so a database that is away does not make it unready,
+/// only degraded. A writer that has died does, since nothing would bring it back.
+fn ready_while_writing(writer: StoreWriter, store: Arc<dyn Store>) -> Readiness {
+    Readiness::degradable(move || {
+        let (running, store) = (writer.is_running(), Arc::clone(&store));
         async move {
-            if running { Ok(()) } else { Err("the store's writer has ended; restart".to_owned()) }
+            if !running {
+                return Err("the store's writer has ended; restart".to_owned());
+            }
+            match tokio::time::timeout(STORE_PING_TIMEOUT, store.ping()).await {
+                Ok(Ok(())) => Ok(None),
+                Ok(Err(error)) => Ok(Some(format!("answers are not stored: {error}"))),
+                Err(_elapsed) => Ok(Some("answers are not stored: the database is silent".into())),
+            }
         }
     })
 }
@@ -140,9 +181,10 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) | StartError::Auth(_) => {
-            ExitCode::from(EXIT_CONFIG)
-        }
+        StartError::Settings(_)
+        | StartError::Log(_)
+        | StartError::Auth(_)
+        | StartError::Seeds(_) => ExitCode::from(EXIT_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }
@@ -159,6 +201,8 @@ enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Seeds(#[from] seeds::SeedsError),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]

@@ -7,7 +7,9 @@ use chassis::clock::Now;
 use chassis::metrics::Metrics;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{
+    CounterVec, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+};
 
 use crate::domain::ask::ProviderName;
 use crate::providers::budget::{Budget, Caller};
@@ -26,6 +28,8 @@ pub struct WeatherMetrics {
     answers: IntCounterVec,
     store_writes: IntCounterVec,
     store_queue_depth: IntGauge,
+    store_retries: IntCounter,
+    store_up: IntGauge,
 }
 
 impl WeatherMetrics {
@@ -39,6 +43,9 @@ impl WeatherMetrics {
             &["provider"],
         )?;
         metrics.registry().register(Box::new(provider_in_flight.clone()))?;
+        let store_retries =
+            IntCounter::new("store_retries_total", "Writes that have to be made once more.")?;
+        metrics.registry().register(Box::new(store_retries.clone()))?;
         let weight_spent = CounterVec::new(
             Opts::new("provider_weight_spent_total", "Weighted calls made to a provider."),
             &["provider"],
@@ -69,11 +76,14 @@ impl WeatherMetrics {
             )?,
             store_writes: metrics.counter(
                 "store_writes_total",
-                "Provider answers handed to the store, by result.",
+                "Provider answers handed to the store, by result: stored, failed or dropped.",
                 &["result"],
             )?,
             store_queue_depth: metrics
                 .gauge("store_queue_depth", "Provider answers waiting to be written.")?,
+            store_retries,
+            store_up: metrics
+                .gauge("store_up", "Whether the last write to the store came through.")?,
         })
     }
 
@@ -121,18 +131,21 @@ impl WeatherMetrics {
         self.answers.with_label_values(&[kind, cache]).inc();
     }
 
-    pub(crate) fn queued(&self) {
-        self.store_queue_depth.inc();
+    pub(crate) fn queue_depth(&self, answers: usize) {
+        self.store_queue_depth.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn written(&self, result: &str, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.store_queue_depth.sub(count);
-        self.store_writes.with_label_values(&[result]).inc_by(count.unsigned_abs());
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.store_writes.with_label_values(&[result]).inc_by(count);
     }
 
-    pub(crate) fn dropped(&self) {
-        self.store_writes.with_label_values(&["dropped"]).inc();
+    pub(crate) fn retried(&self) {
+        self.store_retries.inc();
+    }
+
+    pub(crate) fn store_is_up(&self, up: bool) {
+        self.store_up.set(i64::from(up));
     }
 }
 

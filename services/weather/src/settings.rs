@@ -2,9 +2,11 @@
 //!
 //! Every setting is an environment variable; the table in [`Settings`]' fields names each.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chassis::auth::{self, AuthSettings};
+use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
@@ -16,9 +18,13 @@ use crate::http::query::QueryRules;
 use crate::providers::budget::BudgetLimits;
 use crate::providers::nasa_power::NasaPowerSettings;
 use crate::providers::open_meteo::{ApiKey, OpenMeteoSettings};
+use crate::warm::WarmSettings;
 
 /// Port on loopback unless `PORT` or `LISTEN` says otherwise.
 pub const PORT_DEFAULT: u16 = 8090;
+
+/// Part of the budget for calls without a waiting client that points may use up.
+const WARM_PART: f64 = 0.8;
 
 /// Variables that begin so belong to this service, so that one nobody reads is a mistake.
 const PREFIXES: [&str; 3] = ["WEATHER_", "OPEN_METEO_", "NASA_POWER_"];
@@ -51,9 +57,11 @@ pub struct Settings {
     /// `WEATHER_PROVIDER_FALLBACK`: whether NASA POWER answers for past days that Open-Meteo
     /// cannot give.
     pub may_fall_back: bool,
-    /// `WEATHER_DATABASE_URL`, `WEATHER_DATABASE_CONNECTIONS_MAX`, `WEATHER_STORE_QUEUE_MAX`,
-    /// `WEATHER_STORE_RETENTION_DAYS`.
+    /// `WEATHER_DATABASE_{URL,CONNECTIONS_MAX,WAITING_MAX,ACQUIRE_TIMEOUT_MS,STATEMENT_TIMEOUT_MS}`,
+    /// `WEATHER_STORE_QUEUE_MAX`, `WEATHER_STORE_RETENTION_DAYS`.
     pub store: StoreSettings,
+    /// `WEATHER_WARM_POINTS_FILE`, `WEATHER_WARM_POINTS_MAX`, `WEATHER_WARM_DAYS`.
+    pub warm: WarmSettings,
     /// Everything that begins with `OPEN_METEO_`.
     pub open_meteo: OpenMeteoEnvironment,
     /// Everything that begins with `NASA_POWER_`, and `WEATHER_NASA_POWER_COMMUNITY`.
@@ -98,10 +106,8 @@ pub struct LineSettings {
 /// How the store is reached and how much it takes.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// Address of the database.
-    pub url: String,
-    /// Connections held at most.
-    pub connections_max: u32,
+    /// Where the database is and how much of it is taken.
+    pub database: DatabaseSettings,
     /// Answers waiting to be written at most.
     pub queue_max: usize,
     /// Time after which a stored answer is deleted.
@@ -114,6 +120,7 @@ impl Settings {
     /// # Errors
     /// All faults at once, with the name of each variable and what to write.
     pub fn read(mut env: Environment) -> Result<Self, SettingsError> {
+        let open_meteo = open_meteo(&mut env);
         let settings = Self {
             serve: ServeSettings::read(&mut env, PORT_DEFAULT),
             auth: AuthSettings::read(&mut env),
@@ -122,7 +129,8 @@ impl Settings {
             bounds: bounds(&mut env),
             store: store(&mut env),
             may_fall_back: fallback(&mut env),
-            open_meteo: open_meteo(&mut env),
+            warm: warm(&mut env, open_meteo.budget),
+            open_meteo,
             nasa_power: nasa_power(&mut env),
         };
         for (name, why) in WITHOUT_EFFECT {
@@ -177,8 +185,7 @@ fn bounds(env: &mut Environment) -> Bounds {
 fn store(env: &mut Environment) -> StoreSettings {
     let days: u64 = env.number("WEATHER_STORE_RETENTION_DAYS", 7, 1..=3660);
     StoreSettings {
-        url: env.text("WEATHER_DATABASE_URL", "sqlite://weather.db?mode=rwc"),
-        connections_max: env.number("WEATHER_DATABASE_CONNECTIONS_MAX", 4, 1..=100),
+        database: DatabaseSettings::read(env, "WEATHER", "sqlite://weather.db?mode=rwc", 4),
         queue_max: env.number("WEATHER_STORE_QUEUE_MAX", 256, 1..=100_000),
         retention: Duration::from_secs(days * 86_400),
     }
@@ -195,6 +202,18 @@ fn fallback(env: &mut Environment) -> bool {
 }
 
 /// A customer's key is for hosts of its own, so it changes the defaults of all three.
+/// Points are warmed with the part of the budget that is not for clients only, less what their
+/// own questions may need of it.
+fn warm(env: &mut Environment, budget: BudgetLimits) -> WarmSettings {
+    let calls_per_day = budget.day * (1.0 - budget.client_share) * WARM_PART;
+    WarmSettings {
+        points_file: env.optional_text("WEATHER_WARM_POINTS_FILE").map(PathBuf::from),
+        points_max: env.number("WEATHER_WARM_POINTS_MAX", 500, 0..=10_000),
+        days: env.number("WEATHER_WARM_DAYS", 7, 1..=14),
+        calls_per_day: if budget.day > 0.0 { calls_per_day.max(1.0) } else { 0.0 },
+    }
+}
+
 fn open_meteo(env: &mut Environment) -> OpenMeteoEnvironment {
     let api_key = env.optional_text("OPEN_METEO_API_KEY");
     let customer = if api_key.is_some() { "customer-" } else { "" };

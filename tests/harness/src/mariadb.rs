@@ -2,17 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
-
-use crate::{Directory, PATIENCE, Process, Program, Reservation};
+use crate::statements::{TableLock, command, feed};
+use crate::{Directory, Process, Program, Reservation};
 
 const USER: &str = "gateway";
 const PASSWORD: &str = "read-only-password";
 const DATABASE: &str = "farm";
+const WRITER: &str = "service";
+const WRITER_PASSWORD: &str = "writing-password";
 /// Where packages put the server; the path of a plain user leaves that folder out.
 const SERVER: &str = "/usr/sbin/mariadbd";
 const CLIENT: &str = "mariadb";
@@ -37,18 +35,13 @@ const SMALL: [&str; 11] = [
     "--max-connections=50",
 ];
 
-/// A running MariaDB server with an empty database `farm` and a user that may read it.
+/// A running MariaDB server with an empty database `farm`, a user that may read it and one that
+/// may make tables in it.
 pub struct MariaDb {
     // Before its folder: it is killed before that is removed.
     process: Process,
     port: Reservation,
     directory: Directory,
-}
-
-/// A table that nobody else can read for as long as this is there.
-pub struct TableLock {
-    /// It holds the lock, and is killed when dropped.
-    _client: Child,
 }
 
 impl MariaDb {
@@ -69,6 +62,12 @@ impl MariaDb {
         format!("mysql://{USER}:{PASSWORD}@{address}/{DATABASE}?ssl-mode=DISABLED")
     }
 
+    /// The address of the same database, for the user that may make and write tables.
+    pub fn writing_url(&self) -> String {
+        let address = self.port.address();
+        format!("mysql://{WRITER}:{WRITER_PASSWORD}@{address}/{DATABASE}?ssl-mode=DISABLED")
+    }
+
     /// Runs statements as the server's master and returns the lines of their answers.
     ///
     /// # Panics
@@ -78,7 +77,7 @@ impl MariaDb {
         let arguments = ["--no-defaults", "--user=root", "--batch", "--skip-column-names"];
         let mut client = command(CLIENT);
         client.args(arguments).arg(socket).arg(DATABASE);
-        feed(client, sql).await.lines().map(str::to_owned).collect()
+        feed(client, sql, missing).await.lines().map(str::to_owned).collect()
     }
 
     /// Keeps everybody else from reading this table, until the result is dropped.
@@ -90,15 +89,8 @@ impl MariaDb {
         let arguments = ["--no-defaults", "--user=root", "--batch", "--unbuffered"];
         let mut client = command(CLIENT);
         client.args(arguments).arg(socket).arg(DATABASE);
-        let mut client = client.spawn().unwrap_or_else(|error| panic!("{CLIENT}: {error}"));
-        let stdin = client.stdin.as_mut().expect("stdin is piped");
         let sql = format!("LOCK TABLES {table} WRITE;\nSELECT 'locked';\n");
-        stdin.write_all(sql.as_bytes()).await.expect("a client that reads statements");
-        let stdout = client.stdout.take().expect("stdout is piped");
-        let mut lines = BufReader::new(stdout).lines();
-        let locked = timeout(PATIENCE, lines.next_line()).await;
-        assert!(matches!(locked, Ok(Ok(Some(_)))), "{table} cannot be locked: {locked:?}");
-        TableLock { _client: client }
+        TableLock::hold(client, &sql).await
     }
 
     /// Kills the server at once; what was committed stays.
@@ -133,11 +125,13 @@ async fn bootstrap(directory: &Path) {
          CREATE DATABASE {DATABASE};\n\
          FLUSH PRIVILEGES;\n\
          CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n\
-         GRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n"
+         GRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n\
+         CREATE USER {WRITER}@'127.0.0.1' IDENTIFIED BY '{WRITER_PASSWORD}';\n\
+         GRANT ALL ON {DATABASE}.* TO {WRITER}@'127.0.0.1';\n"
     );
     let mut server = command(SERVER);
     server.args(arguments(directory)).arg("--bootstrap");
-    feed(server, &sql).await;
+    feed(server, &sql, missing).await;
 }
 
 async fn launch(directory: &Path) -> (Reservation, Process) {
@@ -192,32 +186,6 @@ fn data(directory: &Path) -> PathBuf {
 
 fn socket(directory: &Path) -> PathBuf {
     directory.join("sock")
-}
-
-fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command
-}
-
-/// Runs a program on some statements, and returns what it printed.
-async fn feed(mut program: Command, sql: &str) -> String {
-    let name = program.as_std().get_program().to_string_lossy().into_owned();
-    let mut child = program.spawn().unwrap_or_else(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => missing(&name),
-        _ => panic!("cannot start {name}: {error}"),
-    });
-    let mut stdin = child.stdin.take().expect("stdin is piped");
-    let written = async move {
-        // A program that ends early says why on its other streams.
-        drop(stdin.write_all(sql.as_bytes()).await);
-    };
-    let run = async { tokio::join!(written, child.wait_with_output()).1 };
-    let output = timeout(PATIENCE, run).await.unwrap_or_else(|_| panic!("{name} does not end"));
-    let output = output.expect("the output of a child process");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {}\n{said}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn missing(program: &str) -> ! {

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use geo::{Coord, MapCoords, MultiPolygon};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::grid::Grid;
 use super::utm::edges;
 
 /// Which rule chose the pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PixelRule {
     /// Pixels whose centre is inside.

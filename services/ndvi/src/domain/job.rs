@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{FieldId, Revision};
 
+/// How often a job is claimed before it is given up, so that one which kills its workers does not
+/// come back for ever. A service that is restarted again and again uses up attempts too, and a
+/// catalogue may be away for half a day.
+pub const ATTEMPTS_MAX: u32 = 20;
+
+/// Longest error in characters that is kept of an attempt.
+pub const ERROR_CHARS_MAX: usize = 500;
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -55,6 +63,12 @@ impl JobId {
     pub fn parse(text: &str) -> Option<Self> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 32 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// A name made of random bytes.
+    #[must_use]
+    pub fn of(random: u128) -> Self {
+        Self(format!("{random:032x}"))
     }
 
     /// The name as text.
@@ -144,4 +158,78 @@ pub enum Verdict {
         /// Why.
         error: String,
     },
+}
+
+/// What a job becomes when an attempt has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// How far it is now.
+    pub state: JobState,
+    /// When it may be claimed again; of no meaning once it has ended.
+    pub due_at: Timestamp,
+    /// What clients are told.
+    pub error: Option<String>,
+}
+
+impl Verdict {
+    /// What becomes of a job after `attempts` of them. The last one that may be made is final.
+    #[must_use]
+    pub fn ending(&self, attempts: u32, now: Timestamp) -> Ending {
+        let (state, due_at, error) = match self {
+            Self::Done => (JobState::Done, now, None),
+            Self::Failed { error } => (JobState::Failed, now, Some(error.clone())),
+            Self::Again { error, .. } if attempts >= ATTEMPTS_MAX => {
+                let error = format!("{} The last one said: {error}", given_up());
+                (JobState::Failed, now, Some(error))
+            }
+            Self::Again { at, error } => (JobState::Queued, *at, Some(error.clone())),
+        };
+        Ending { state, due_at, error: error.map(|text| kept(&text)) }
+    }
+}
+
+/// What clients are told of a job whose attempts are used up.
+#[must_use]
+pub fn given_up() -> String {
+    format!("The job was given up after {ATTEMPTS_MAX} attempts.")
+}
+
+/// A text that every database takes, and not too long.
+fn kept(text: &str) -> String {
+    text.chars().filter(|char| *char != '\0').take(ERROR_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
+    const LATER: Timestamp = Timestamp::constant(1_700_000_060, 0);
+
+    fn again(error: &str) -> Verdict {
+        Verdict::Again { at: LATER, error: error.to_owned() }
+    }
+
+    #[test]
+    fn failed_attempt_waits_for_its_time() {
+        let ending = again("The catalogue is away.").ending(1, NOW);
+        assert_eq!((ending.state, ending.due_at), (JobState::Queued, LATER));
+        assert_eq!(ending.error.as_deref(), Some("The catalogue is away."));
+    }
+
+    #[test]
+    fn last_attempt_is_final() {
+        let ending = again("The catalogue is away.").ending(ATTEMPTS_MAX, NOW);
+        assert_eq!(ending.state, JobState::Failed);
+        let error = "The job was given up after 20 attempts. \
+                     The last one said: The catalogue is away.";
+        assert_eq!(ending.error.as_deref(), Some(error));
+    }
+
+    #[test]
+    fn error_is_kept_within_bounds() {
+        let error = format!("\0{}", "ä".repeat(2 * ERROR_CHARS_MAX));
+        let ending = Verdict::Failed { error }.ending(1, NOW);
+        assert_eq!(ending.error, Some("ä".repeat(ERROR_CHARS_MAX)));
+    }
 }

@@ -6,7 +6,11 @@
 //! number means.
 
 pub mod band;
+pub mod buckets;
 pub mod cloud;
+pub mod cooldown;
+pub mod coverage;
+pub mod engine;
 pub mod field;
 pub mod footprint;
 pub mod grid;
@@ -15,7 +19,9 @@ pub mod observation;
 pub mod offset;
 pub mod outline;
 pub mod raster;
+pub mod retry;
 pub mod sample;
 pub mod scene;
+pub mod seen;
 pub mod statistics;
 pub mod utm;

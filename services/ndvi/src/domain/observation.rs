@@ -1,6 +1,6 @@
 //! What did one scene see of one field?
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::band::Band;
 use super::cloud::{ClassSet, is_cloud};
@@ -82,7 +82,7 @@ impl Numbers {
 }
 
 /// What a reader should know about an observation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
     /// No pixel centre lies in the field; the touched pixels were taken.

@@ -17,7 +17,7 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::band::Band;
 use super::statistics::{NO_DATA, ndvi};
@@ -93,7 +93,7 @@ pub struct OffsetFacts {
 }
 
 /// Why an offset was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OffsetReason {
     /// The collection's declared offset, which is true.

@@ -30,7 +30,7 @@ pub(super) async fn ingest(
     }
     let object = body::object(&headers, &bytes)?;
     let sample = sample(&object).map_err(Failure::fields)?;
-    let stored = ndvi.samples.insert(&sample).await.map_err(|error| store_failure(&error))?;
+    let stored = ndvi.store.insert(&sample).await.map_err(|error| store_failure(&error))?;
     if stored == Stored::Already {
         tracing::info!(farm_id = %sample.farm_id, "a sample was sent again");
     }

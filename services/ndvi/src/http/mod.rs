@@ -6,14 +6,34 @@
 //! | `GET /api/v1/ndvi` | samples of a farm, or how to ask |
 //! | `POST /api/v1/ndvi` | stores a sample |
 //! | `POST /api/v1/ndvi/statistics` | statistics of a polygon over scenes |
+//! | `PUT`, `GET /api/v1/farms/{id}/geometry` | the outline of a field |
+//! | `GET /api/v1/farms/{id}/ndvi/latest/` | its newest observation |
+//! | `GET /api/v1/farms/{id}/ndvi/timeseries/` | its series; as a plot below `timeseries.svg` |
+//! | `GET /api/v1/farms/{id}/ndvi/raster.png` | the field from above |
+//! | `POST /api/v1/farms/{id}/ndvi/refresh/` | looks at scenes in the background |
+//! | `POST /api/v1/farms/{id}/ndvi/raster/queue` | paints in the background |
+//! | `GET /api/v1/ndvi/jobs/{id}/` | how far that is |
 //! | `POST /api/v1/preprocess` | 501: radar is not processed here |
+//!
+//! A route is found with the slash at its end that stands here, and not without it: a redirect
+//! would break the signature of a signed call.
 
+mod asked;
 mod body;
+mod farm;
+mod file;
+mod geometry;
 mod ingest;
+mod job;
+mod latest;
 mod query;
+mod raster;
+mod refresh;
 mod samples;
 mod statistics;
 mod statistics_request;
+mod timeseries;
+mod view;
 
 use std::sync::Arc;
 
@@ -23,12 +43,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chassis::envelope::{self, Failure};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::domain::coverage::LookAges;
+use crate::gallery::Gallery;
+use crate::jobs::desk::Desk;
+use crate::jobs::room::Room;
 use crate::scenes::compute::Compute;
 use crate::scenes::survey::Surveyor;
-use crate::store::{SampleStore, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Largest body with a geometry in it: far more than the most positions need.
 const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -36,28 +59,39 @@ const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Routes whose POST changes nothing: its question has a polygon in it.
 pub const POSTS_THAT_READ: [&str; 2] = ["/api/v1/ndvi/statistics", "/api/v1/preprocess"];
 
-/// What a request for statistics may ask.
+/// Days looked back unless asked otherwise.
+const LOOKBACK_DAYS_DEFAULT: u32 = 30;
+
+/// What a request may ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// Largest outline in hectares.
     pub area_ha_max: f64,
     /// Longest interval in days.
     pub range_days_max: u32,
+    /// When days of a series are looked at again.
+    pub look_ages: LookAges,
 }
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ndvi {
-    /// Where samples are kept.
-    pub samples: Arc<dyn SampleStore>,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
     /// Who computes statistics.
     pub surveyor: Arc<Surveyor>,
     /// Where outlines are checked.
     pub compute: Compute,
     /// What may be asked.
     pub rules: Rules,
-    /// One permit for each survey that may run; without one a request is refused at once.
-    pub surveys: Arc<Semaphore>,
+    /// Where a survey finds its place; without one a request is refused at once.
+    pub room: Room,
+    /// Where work is handed in.
+    pub desk: Desk,
+    /// Where pictures are.
+    pub gallery: Gallery,
+    /// Which rules compute observations.
+    pub engine_version: Arc<str>,
 }
 
 /// The routes of the service.
@@ -70,7 +104,20 @@ pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
         .route("/api/v1/ndvi", get(samples::find).post(ingest::ingest).layer(with_geometry()))
         .route("/api/v1/ndvi/statistics", post(statistics::statistics).layer(with_geometry()))
         .route("/api/v1/preprocess", post(preprocess))
+        .merge(farms(with_geometry()))
         .with_state(ndvi)
+}
+
+fn farms(geometry: DefaultBodyLimit) -> OpenApiRouter<Ndvi> {
+    OpenApiRouter::new()
+        .route("/api/v1/farms/{id}/geometry", get(geometry::get).put(geometry::put).layer(geometry))
+        .route("/api/v1/farms/{id}/ndvi/latest/", get(latest::latest))
+        .route("/api/v1/farms/{id}/ndvi/timeseries/", get(timeseries::timeseries))
+        .route("/api/v1/farms/{id}/ndvi/timeseries.svg", get(timeseries::plot))
+        .route("/api/v1/farms/{id}/ndvi/raster.png", get(raster::raster))
+        .route("/api/v1/farms/{id}/ndvi/refresh/", post(refresh::refresh))
+        .route("/api/v1/farms/{id}/ndvi/raster/queue", post(refresh::queue_raster))
+        .route("/api/v1/ndvi/jobs/{id}/", get(job::job))
 }
 
 #[derive(Serialize)]
@@ -86,9 +133,20 @@ async fn root() -> Response {
 async fn endpoints() -> Response {
     #[derive(Serialize)]
     struct Endpoints {
-        endpoints: [&'static str; 2],
+        endpoints: [&'static str; 10],
     }
-    let endpoints = ["/api/v1/ndvi", "/api/v1/ndvi/statistics"];
+    let endpoints = [
+        "/api/v1/ndvi",
+        "/api/v1/ndvi/statistics",
+        "/api/v1/farms/{id}/geometry",
+        "/api/v1/farms/{id}/ndvi/latest/",
+        "/api/v1/farms/{id}/ndvi/timeseries/",
+        "/api/v1/farms/{id}/ndvi/timeseries.svg",
+        "/api/v1/farms/{id}/ndvi/raster.png",
+        "/api/v1/farms/{id}/ndvi/refresh/",
+        "/api/v1/farms/{id}/ndvi/raster/queue",
+        "/api/v1/ndvi/jobs/{id}/",
+    ];
     envelope::success(StatusCode::OK, "ok", &Endpoints { endpoints })
 }
 
@@ -102,7 +160,7 @@ async fn preprocess() -> Response {
 fn store_failure(error: &StoreError) -> Failure {
     tracing::error!(%error, "the database failed");
     match error {
-        StoreError::Busy => busy("The database is busy."),
+        passing if passing.is_passing() => busy("The database is busy."),
         _ => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Database error").with_null_data(),
     }
 }
@@ -113,4 +171,36 @@ fn busy(detail: &str) -> Failure {
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Service busy")
         .with_detail(detail)
         .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// Days looked back unless asked otherwise, within what may be asked.
+fn days_default(rules: &Rules) -> u32 {
+    LOOKBACK_DAYS_DEFAULT.min(rules.range_days_max)
+}
+
+/// The answer when catalogue or scenes do not answer properly.
+fn upstream_error() -> Failure {
+    Failure::new(StatusCode::BAD_GATEWAY, "NDVI upstream error")
+}
+
+/// The answer when they took too long.
+fn timeout() -> Failure {
+    Failure::new(StatusCode::GATEWAY_TIMEOUT, "NDVI upstream timeout")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The rules of an empty environment.
+    pub(super) const RULES: Rules = Rules {
+        area_ha_max: 2_500.0,
+        range_days_max: 366,
+        look_ages: LookAges {
+            recent_max: Duration::from_secs(21_600),
+            settled_max: Duration::from_secs(30 * 86_400),
+        },
+    };
 }

@@ -28,7 +28,7 @@ pub(super) async fn find(
     };
     let shown = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     let one_more = SampleQuery { limit: asked.limit + 1, ..asked };
-    let found = ndvi.samples.find(&one_more).await;
+    let found = ndvi.store.find(&one_more).await;
     let mut samples = found.map_err(|error| store_failure(&error))?;
     let truncated = samples.len() > shown;
     samples.truncate(shown);

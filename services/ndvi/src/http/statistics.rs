@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use chassis::clock::Now;
 use chassis::envelope::{self, Failure, FieldErrors};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Ndvi, body, busy, statistics_request};
+use super::{Ndvi, body, busy, statistics_request, timeout, upstream_error};
 use crate::domain::observation::Observation;
 use crate::scenes::stac::{Search, SearchError};
 use crate::scenes::survey::{SceneError, Survey, SurveyError, Surveyed};
@@ -22,7 +22,7 @@ pub(super) async fn statistics(
     bytes: Bytes,
 ) -> Result<Response, Failure> {
     let now = Now::read();
-    let Ok(_permit) = ndvi.surveys.try_acquire() else {
+    let Some(_place) = ndvi.room.try_enter() else {
         return Err(busy("Too many polygons are being computed."));
     };
     let rules = ndvi.rules;
@@ -108,12 +108,4 @@ fn refused(error: &SurveyError) -> Failure {
         SurveyError::Search(_) => upstream_error(),
         SurveyError::Deadline(_) => timeout(),
     }
-}
-
-fn upstream_error() -> Failure {
-    Failure::new(StatusCode::BAD_GATEWAY, "NDVI upstream error")
-}
-
-fn timeout() -> Failure {
-    Failure::new(StatusCode::GATEWAY_TIMEOUT, "NDVI upstream timeout")
 }

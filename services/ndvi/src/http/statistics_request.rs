@@ -5,6 +5,7 @@ use geojson::Geometry;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
+use super::asked::{DATE_FORMAT, interval_fault};
 use super::query::day;
 use super::{Rules, body};
 use crate::domain::outline::Outline;
@@ -21,8 +22,10 @@ pub(super) fn read(object: &Map<String, Value>, rules: &Rules) -> Result<Search,
     let max_cloud_percent = body::optional(object, "max_cloud", &mut faults, |value| {
         body::number_within(value, 0.0, 100.0)
     });
-    if let Some((start, end)) = start.zip(end) {
-        check_interval(start, end, rules.range_days_max, &mut faults);
+    let interval = start.zip(end);
+    let fault = interval.and_then(|(start, end)| interval_fault(start, end, rules.range_days_max));
+    if let Some(fault) = fault {
+        faults.push(FieldErrors::NON_FIELD, fault);
     }
     match (outline, start, end) {
         (Some(outline), Some(start), Some(end)) if faults.is_empty() => {
@@ -39,18 +42,7 @@ fn outline(value: &Value, area_ha_max: f64) -> Result<Outline, String> {
 }
 
 fn date(value: &Value) -> Result<Date, String> {
-    value.as_str().and_then(day).ok_or_else(|| {
-        "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.".to_owned()
-    })
-}
-
-fn check_interval(start: Date, end: Date, days_max: u32, faults: &mut FieldErrors) {
-    if start > end {
-        faults.push(FieldErrors::NON_FIELD, "start must be on or before end.");
-    } else if end.duration_since(start).as_hours() / 24 > i64::from(days_max) {
-        let text = format!("The interval is longer than {days_max} days.");
-        faults.push(FieldErrors::NON_FIELD, text);
-    }
+    value.as_str().and_then(day).ok_or_else(|| DATE_FORMAT.to_owned())
 }
 
 #[cfg(test)]
@@ -62,9 +54,8 @@ mod tests {
     )]
     use serde_json::json;
 
+    use super::super::tests::RULES;
     use super::*;
-
-    const RULES: Rules = Rules { area_ha_max: 2_500.0, range_days_max: 366 };
 
     fn asked(mut changes: Value) -> Result<Search, Value> {
         let mut whole = json!({

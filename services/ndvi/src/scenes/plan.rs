@@ -9,6 +9,9 @@ use crate::domain::grid::Grid;
 /// Gap between two tiles that is read along: COG writers put 8 bytes of bookkeeping there.
 const GAP_BYTES_MAX: u64 = 1_024;
 
+/// Most requests for the tiles of one band of a field that is too long for fewer.
+pub const REQUESTS_FAR_MAX: usize = 16;
+
 /// Tile columns and rows of a raster's tiles in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TileSize {
@@ -44,24 +47,39 @@ pub fn tiles(
         .collect()
 }
 
-/// Joins ranges until at most `requests_max` remain, closing the smallest gaps first.
+/// Joins ranges: neighbours always, and the smallest gaps first while more than `requests_aim`
+/// ranges remain, as long as no more than `beyond_bytes_max` bytes are read along.
 ///
-/// A field that lies on many rows of tiles costs bytes between them rather than requests.
+/// Both bounds hold for a field of usual form. A long one on small tiles cannot keep both: its
+/// rows of tiles lie megabytes apart. Then requests are spent, which run side by side, rather
+/// than bytes that nobody wants; only beyond [`REQUESTS_FAR_MAX`] are the smallest gaps closed
+/// whatever they cost.
 #[must_use]
-pub fn requests(mut ranges: Vec<Range<u64>>, requests_max: usize) -> Vec<Range<u64>> {
+pub fn requests(
+    mut ranges: Vec<Range<u64>>,
+    requests_aim: usize,
+    beyond_bytes_max: u64,
+) -> Vec<Range<u64>> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
-    let mut gaps: Vec<u64> = gaps(&ranges).collect();
-    gaps.sort_unstable();
-    let surplus = ranges.len().saturating_sub(requests_max.max(1));
-    let close = surplus.checked_sub(1).and_then(|last| gaps.get(last)).copied().unwrap_or(0);
-    let gap_max = close.max(GAP_BYTES_MAX);
+    let mut smallest: Vec<(u64, usize)> = gaps(&ranges).zip(1..).collect();
+    smallest.sort_unstable();
+    let (mut remaining, mut beyond_bytes) = (ranges.len(), 0_u64);
+    let mut closed = BTreeSet::new();
+    for (gap, before) in smallest {
+        let wanted = gap <= GAP_BYTES_MAX || remaining > requests_aim.max(1);
+        let cheap = beyond_bytes.saturating_add(gap) <= beyond_bytes_max;
+        if !(wanted && cheap || remaining > REQUESTS_FAR_MAX) {
+            break;
+        }
+        beyond_bytes = beyond_bytes.saturating_add(gap);
+        remaining -= 1;
+        closed.insert(before);
+    }
     let mut joined: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
+    for (at, range) in ranges.into_iter().enumerate() {
         match joined.last_mut() {
-            Some(last) if range.start.saturating_sub(last.end) <= gap_max => {
-                last.end = last.end.max(range.end);
-            }
+            Some(last) if closed.contains(&at) => last.end = last.end.max(range.end),
             _ => joined.push(range),
         }
     }
@@ -120,29 +138,46 @@ mod tests {
         assert_eq!(needed, BTreeSet::from([(0, 0), (1, 0), (1, 1)]));
     }
 
+    const BEYOND: u64 = 64 * 1024;
+
     #[test]
     fn neighbouring_tiles_are_one_request() {
-        assert_eq!(requests(vec![108..200, 0..100], 3), [0..200]);
-        assert_eq!(requests(vec![0..100, 5_000..5_100], 3), [0..100, 5_000..5_100]);
+        assert_eq!(requests(vec![108..200, 0..100], 3, BEYOND), [0..200]);
+        assert_eq!(requests(vec![0..100, 5_000..5_100], 3, BEYOND), [0..100, 5_000..5_100]);
     }
 
     #[test]
     fn smallest_gaps_are_closed_first() {
         let ranges = vec![0..100, 10_000..10_100, 13_000..13_100, 50_000..50_100];
-        assert_eq!(requests(ranges.clone(), 3), [0..100, 10_000..13_100, 50_000..50_100]);
-        assert_eq!(requests(ranges.clone(), 2), [0..13_100, 50_000..50_100]);
-        assert_eq!(requests(ranges, 1), [0..50_100]);
+        assert_eq!(requests(ranges.clone(), 3, BEYOND), [0..100, 10_000..13_100, 50_000..50_100]);
+        assert_eq!(requests(ranges.clone(), 2, BEYOND), [0..13_100, 50_000..50_100]);
+        assert_eq!(requests(ranges, 1, BEYOND), [0..50_100]);
     }
 
     #[test]
-    fn equal_gaps_never_leave_too_many_requests() {
+    fn far_tiles_cost_requests_rather_than_bytes() {
+        let far: Vec<Range<u64>> = (0..9).map(|n| n * 50_000..n * 50_000 + 10).collect();
+        let planned = requests(far, 2, BEYOND);
+        assert_eq!(planned.len(), 8, "one gap fits into the bound, the second does not");
+        let read: u64 = planned.iter().map(|range| range.end - range.start).sum();
+        assert!(read <= 90 + BEYOND, "{read}");
+    }
+
+    #[test]
+    fn equal_gaps_are_closed_one_by_one() {
         let ranges: Vec<Range<u64>> = (0..9).map(|n| n * 5_000..n * 5_000 + 10).collect();
-        assert!(requests(ranges, 3).len() <= 3);
+        assert_eq!(requests(ranges, 3, BEYOND).len(), 3);
+    }
+
+    #[test]
+    fn requests_of_the_longest_field_are_bounded() {
+        let far: Vec<Range<u64>> = (0..400).map(|n| n * 900_000..n * 900_000 + 10).collect();
+        assert_eq!(requests(far, 2, BEYOND).len(), REQUESTS_FAR_MAX);
     }
 
     #[test]
     fn empty_and_overlapping_ranges_are_harmless() {
-        assert_eq!(requests(vec![5..5, 0..100, 20..40], 3), [0..100]);
-        assert!(requests(Vec::new(), 3).is_empty());
+        assert_eq!(requests(vec![5..5, 0..100, 20..40], 3, BEYOND), [0..100]);
+        assert!(requests(Vec::new(), 3, BEYOND).is_empty());
     }
 }

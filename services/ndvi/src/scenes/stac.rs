@@ -78,14 +78,18 @@ impl Catalogue {
     /// When the catalogue does not answer properly or has too many scenes.
     pub async fn search(&self, search: &Search) -> Result<Found, SearchError> {
         let mut found = Found::default();
-        let mut listed = 0;
+        let mut listed = BTreeSet::new();
         let mut next = Some(Link::first(&self.search_url, self.body(search)));
         for _page in 0..PAGES_MAX {
             let Some(link) = next.take() else { return Ok(found) };
-            let page = self.fetch(&link).await?;
-            listed += page.features.len();
-            let last =
-                page.features.is_empty() || page.number_matched.is_some_and(|all| listed >= all);
+            let mut page = self.fetch(&link).await?;
+            let ended = page.features.is_empty();
+            // A catalogue that changes meanwhile may list an item on two pages.
+            page.features.retain(|item| identity(item).is_none_or(|id| listed.insert(id)));
+            if page.features.is_empty() && !ended {
+                return Err(SearchError::Repeats);
+            }
+            let last = ended || page.number_matched.is_some_and(|all| listed.len() >= all);
             self.add(&mut found, page.features, search)?;
             if last {
                 return Ok(found);
@@ -145,6 +149,12 @@ impl Catalogue {
         }
         Ok(())
     }
+}
+
+/// Collection and identifier of an item: an identifier may be in several collections.
+fn identity(item: &Value) -> Option<(String, String)> {
+    let text = |name| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some((text("collection")?, text("id")?))
 }
 
 /// Catalogues may ignore a filter they do not know, so each is applied here as well.
@@ -229,6 +239,9 @@ pub enum SearchError {
     /// Not an item collection.
     #[error("the catalogue's answer is not an item collection: {0}")]
     Shape(#[source] serde_json::Error),
+    /// A page that lists what was listed already, as a link to itself would give for ever.
+    #[error("the catalogue leads from page to page in a circle")]
+    Repeats,
     /// More pages than are read.
     #[error("the catalogue has more than {PAGES_MAX} pages for this search")]
     TooManyPages,

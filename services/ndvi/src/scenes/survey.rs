@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::cog::{CogError, CogReader, FoundHeader, RawBand};
 use super::compute::{Compute, ComputeError};
-use super::stac::{Catalogue, Search, SearchError};
+use super::stac::{Catalogue, Found, Search, SearchError};
 use crate::domain::cloud::ClassSet;
 use crate::domain::footprint::Footprint;
 use crate::domain::grid::Grid;
@@ -35,6 +35,13 @@ pub struct SurveySettings {
     pub scenes_parallel: usize,
     /// Classes that do not count.
     pub masked: ClassSet,
+}
+
+/// How long something may take.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    until: Instant,
+    longest: Duration,
 }
 
 /// Finds, reads and computes.
@@ -82,24 +89,50 @@ impl Surveyor {
     /// # Errors
     /// When the search itself fails or takes all the time there is.
     pub async fn survey(&self, search: &Search, now: Now) -> Result<Survey, SurveyError> {
-        let deadline = Instant::from_std(now.instant) + self.settings.deadline;
-        let found = timeout_at(deadline, self.catalogue.search(search))
-            .await
-            .map_err(|_elapsed| SurveyError::Deadline(self.settings.deadline))??;
+        self.survey_within(search, now, self.settings.deadline).await
+    }
+
+    /// The same with a time of its own, for work that no client waits for.
+    ///
+    /// # Errors
+    /// As [`Surveyor::survey`].
+    pub async fn survey_within(
+        &self,
+        search: &Search,
+        now: Now,
+        longest: Duration,
+    ) -> Result<Survey, SurveyError> {
+        let limit = Limit { until: Instant::from_std(now.instant) + longest, longest };
+        let found = self.search(search, limit).await?;
         let outline = Arc::new(search.outline.clone());
         let scenes = futures::stream::iter(best_copies(found.scenes))
-            .map(|scene| self.surveyed(scene, Arc::clone(&outline), deadline))
+            .map(|scene| self.surveyed(scene, Arc::clone(&outline), limit))
             .buffered(self.settings.scenes_parallel)
             .collect()
             .await;
         Ok(Survey { scenes, unusable_scenes: found.unusable.len() })
     }
 
-    async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, deadline: Instant) -> Surveyed {
-        let read = timeout_at(deadline, self.read(&scene, &outline, observe));
+    /// The scenes that the search finds, one copy of each, in order of time.
+    ///
+    /// # Errors
+    /// As [`Surveyor::survey`].
+    pub async fn find(&self, search: &Search, now: Now) -> Result<Vec<Scene>, SurveyError> {
+        let longest = self.settings.deadline;
+        let limit = Limit { until: Instant::from_std(now.instant) + longest, longest };
+        Ok(best_copies(self.search(search, limit).await?.scenes))
+    }
+
+    async fn search(&self, search: &Search, limit: Limit) -> Result<Found, SurveyError> {
+        let found = timeout_at(limit.until, self.catalogue.search(search)).await;
+        Ok(found.map_err(|_elapsed| SurveyError::Deadline(limit.longest))??)
+    }
+
+    async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, limit: Limit) -> Surveyed {
+        let read = timeout_at(limit.until, self.read(&scene, &outline, observe));
         let outcome = match read.await {
             Ok(outcome) => outcome,
-            Err(_elapsed) => Err(SceneError::Deadline(self.settings.deadline)),
+            Err(_elapsed) => Err(SceneError::Deadline(limit.longest)),
         };
         if let Err(error) = &outcome {
             tracing::warn!(scene = scene.id, %error, "a scene could not be read");
@@ -259,6 +292,12 @@ pub enum SceneError {
 }
 
 impl SceneError {
+    /// Whether reading the scene again later may help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Deadline(_) | Self::Cog(CogError::Range(_)))
+    }
+
     fn is_changed_file(&self) -> bool {
         matches!(self, Self::Cog(error) if error.is_changed_file())
     }

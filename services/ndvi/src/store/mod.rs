@@ -3,18 +3,30 @@
 //!
 //! Each database has its own SQL behind these traits; nothing outside this module sees SQL.
 
+mod error;
+pub mod postgres;
+mod rows;
+mod shared;
 pub mod sqlite;
+mod values;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chassis::database::DatabaseSettings;
+use chassis::metrics::Metrics;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::field::{Field, FieldDraft, FieldId, Revision};
 use crate::domain::job::{Claim, Job, JobDraft, JobId, Verdict};
-use crate::domain::observation::Observation;
 use crate::domain::sample::{FarmId, Sample};
+
+pub use crate::domain::seen::{Seen, Survey};
+pub use error::StoreError;
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
 
 /// Whether a sample was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,34 +99,6 @@ pub trait FieldStore: Send + Sync + std::fmt::Debug {
     async fn field(&self, id: &FieldId) -> Result<Option<Field>, StoreError>;
 }
 
-/// What one scene showed of one field.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// The scene's identifier in the catalogue.
-    pub scene_id: String,
-    /// When it was acquired.
-    pub acquired_at: Timestamp,
-    /// Cloud cover of the whole scene in percent.
-    pub scene_cloud_cover_percent: Option<f64>,
-    /// The numbers.
-    pub observation: Observation,
-}
-
-/// An interval whose scenes were all looked at.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Survey {
-    /// First day, UTC.
-    pub start: Date,
-    /// Last day, UTC.
-    pub end: Date,
-    /// Largest cloud cover of the scenes that were looked at, in percent; `None` for all.
-    pub max_cloud_percent: Option<f64>,
-    /// When the catalogue was asked.
-    pub at: Timestamp,
-    /// Scenes that exist and could not be read.
-    pub unread_count: u32,
-}
-
 /// Which observations belong together: the same outline, computed by the same rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
@@ -173,8 +157,8 @@ pub enum Queued {
     New(Job),
     /// The same work is queued or running already.
     Already(Job),
-    /// The same kind of work for the same field was asked for less than the cooldown ago and has
-    /// ended; this is that job.
+    /// The same kind of work for the same outline was asked for less than the cooldown ago: this is
+    /// that job, which has ended or is about other days.
     CoolingDown(Job),
     /// As many jobs wait as may.
     Full,
@@ -197,7 +181,9 @@ pub trait JobQueue: Send + Sync + std::fmt::Debug {
     ) -> Result<Queued, StoreError>;
 
     /// Takes the job that has waited longest, if any may be done now: one that is queued and whose
-    /// time has come, or one whose lease has ended. Two workers never hold the same claim.
+    /// time has come, or one whose lease has ended. Two workers never hold the same claim. A job
+    /// that was claimed [`ATTEMPTS_MAX`](crate::domain::job::ATTEMPTS_MAX) times without an end is
+    /// failed instead.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses or holds what was never stored.
@@ -238,8 +224,14 @@ pub trait JobQueue: Send + Sync + std::fmt::Debug {
     /// [`StoreError`] when the database refuses.
     async fn waiting(&self) -> Result<u64, StoreError>;
 
+    /// When the oldest job that has not ended was asked for; `None` when all have ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or holds what was never stored.
+    async fn oldest(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Forgets jobs that ended before `before`, a bounded number at a time. Returns how many are
-    /// gone.
+    /// gone. A job that is forgotten lets nobody cool down.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
@@ -247,62 +239,27 @@ pub trait JobQueue: Send + Sync + std::fmt::Debug {
 }
 
 /// One database with everything in it.
-pub trait Store: SampleStore + FieldStore + ObservationStore + JobQueue {}
-
-impl<T: SampleStore + FieldStore + ObservationStore + JobQueue> Store for T {}
-
-/// The database cannot do what it should.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The address does not name a database this service knows.
-    #[error(
-        "NDVI_DATABASE_URL={url:?} is not usable ({why}); \
-         write for example sqlite:///var/lib/ndvi/ndvi.db?mode=rwc"
-    )]
-    Url {
-        /// The address.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The database cannot be opened.
-    #[error(
-        "the database {url:?} cannot be opened: {source}; \
-         check that its directory exists and is writable"
-    )]
-    Open {
-        /// The address.
-        url: String,
-        /// What the driver said.
-        source: sqlx::Error,
-    },
-    /// The tables cannot be brought to the present version.
-    #[error("the database {url:?} cannot be migrated: {source}")]
-    Migrate {
-        /// The address.
-        url: String,
-        /// What the migrator said.
-        source: sqlx::migrate::MigrateError,
-    },
-    /// No connection became free in time.
-    #[error("all connections of the database are busy; see NDVI_DATABASE_CONNECTIONS_MAX")]
-    Busy,
-    /// A statement failed.
-    #[error("the database refused a statement: {0}")]
-    Statement(#[source] sqlx::Error),
-    /// A row that this service cannot have written.
-    #[error("sample {id} in the database is damaged")]
-    Damaged {
-        /// The row.
-        id: i64,
-    },
+#[async_trait]
+pub trait Store: SampleStore + FieldStore + ObservationStore + JobQueue {
+    /// Closes all connections once running statements have ended.
+    async fn close(&self);
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Busy,
-            other => Self::Statement(other),
-        }
+/// Opens the database that the address names, and brings its tables to the present version.
+///
+/// # Errors
+/// [`StoreError`] when the address is wrong, the database refuses or is of a newer version. A
+/// server that is away is no error: it is asked again whenever it is needed.
+pub async fn open(
+    settings: &DatabaseSettings,
+    metrics: &Metrics,
+) -> Result<Arc<dyn Store>, StoreError> {
+    match settings.url.scheme() {
+        "sqlite" => Ok(Arc::new(SqliteStore::open(settings, metrics).await?)),
+        "postgres" | "postgresql" => Ok(Arc::new(PostgresStore::open(settings, metrics).await?)),
+        _ => Err(StoreError::Url {
+            url: settings.url.clone(),
+            why: "this service keeps its data in SQLite or Postgres".to_owned(),
+        }),
     }
 }

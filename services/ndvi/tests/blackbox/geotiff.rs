@@ -42,14 +42,47 @@ impl AsyncFileReader for InMemory {
     }
 }
 
-/// Bytes of these tiles, given by column and row, in a file.
-pub(crate) async fn tile_bytes(file: Vec<u8>, tiles: &[(usize, usize)]) -> u64 {
-    let file = InMemory(file.into());
-    let mut reader = TiffMetadataReader::try_open(&file).await.unwrap();
-    let image = reader.read_next_ifd(&file).await.unwrap().unwrap();
-    let (across, _) = image.tile_count().unwrap();
-    let bytes = image.tile_byte_counts().unwrap();
-    tiles.iter().map(|(column, row)| bytes[row * across + column]).sum()
+/// Where the tiles of a file lie, in the file and on the ground.
+pub(crate) struct Layout {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+    pub(crate) tile_columns: usize,
+    pub(crate) tile_rows: usize,
+    pub(crate) west: f64,
+    pub(crate) north: f64,
+    pub(crate) pixel: f64,
+    pub(crate) epsg: u16,
+    across: usize,
+    tiles: Vec<Range<u64>>,
+}
+
+impl Layout {
+    /// Of the first image of a file, by another reader than the service has.
+    pub(crate) async fn of(file: Vec<u8>) -> Self {
+        let file = InMemory(file.into());
+        let mut reader = TiffMetadataReader::try_open(&file).await.unwrap();
+        let image = reader.read_next_ifd(&file).await.unwrap().unwrap();
+        let bytes = image.tile_byte_counts().unwrap();
+        let starts = image.tile_offsets().unwrap();
+        let origin = image.model_tiepoint().unwrap();
+        Self {
+            columns: image.image_width() as usize,
+            rows: image.image_height() as usize,
+            tile_columns: image.tile_width().unwrap() as usize,
+            tile_rows: image.tile_height().unwrap() as usize,
+            west: origin[3],
+            north: origin[4],
+            pixel: image.model_pixel_scale().unwrap()[0],
+            epsg: image.geo_key_directory().unwrap().epsg_code().unwrap(),
+            across: image.tile_count().unwrap().0,
+            tiles: starts.iter().zip(bytes).map(|(start, bytes)| *start..start + bytes).collect(),
+        }
+    }
+
+    /// Bytes of a tile.
+    pub(crate) fn tile(&self, (column, row): (usize, usize)) -> Range<u64> {
+        self.tiles[row * self.across + column].clone()
+    }
 }
 
 impl Image {

@@ -3,7 +3,7 @@
 use harness::Directory;
 use serde_json::{Value, json};
 
-use crate::bench::{JUNE, Ndvi, field, golden, near, program};
+use crate::bench::{JUNE, Ndvi, SEPTEMBER, field, golden, near, program};
 use crate::scenery::{Scenery, item_like_june, recorded_band};
 
 const DAY: &str = "2023-06-17";
@@ -86,6 +86,44 @@ async fn lying_flag_is_overruled_by_the_pixels_and_said_aloud() {
 async fn numbers_of_fifteen_bits_are_unpacked() {
     let item = declared(item_like_june(SCENE, properties(Some(false))), -0.1);
     check_fields(scenery(1_000, item, 15).await, (-1_000, "pixels_agree"), false).await;
+}
+
+/// The two ways to err, against the numbers that GDAL gives for them: what the service would say
+/// if it read a shifted scene as it is, or took the offset off twice.
+#[tokio::test]
+async fn n1_table_of_offset_errors_is_understood() {
+    let golden = golden();
+    let red = recorded_band(JUNE, "B04").await;
+    for (day, scene) in [("2021-06-17", JUNE), ("2021-09-25", SEPTEMBER)] {
+        let polygons = golden["offset_errors"]["polygons"][day].as_object().unwrap();
+        assert_eq!(polygons.len(), 17);
+        let red_band = if scene == JUNE { red.clone() } else { recorded_band(scene, "B04").await };
+        let nir_band = recorded_band(scene, "B08").await;
+        // Ignored: 1000 more in both bands, and metadata that hide it.
+        let shifted = [&red_band, &nir_band].map(|band| band.map(|dn| dn + 1_000).write(16));
+        let old = item_like_june(
+            SCENE,
+            json!({
+                "datetime": "2021-06-20T10:05:59Z", "s2:processing_baseline": "03.01",
+            }),
+        );
+        let ignored = Scenery::new().bands(SCENE, &shifted[0], &shifted[1]).list(old);
+        // Twice: bands without it, and a collection that declares it.
+        let plain = [&red_band, &nir_band].map(|band| band.write(16));
+        let mut wrong = declared(item_like_june(SCENE, properties(None)), -0.1);
+        wrong["collection"] = "sentinel-2-c1-l2a".into();
+        let twice = Scenery::new().bands(SCENE, &plain[0], &plain[1]).list(wrong);
+        for (scenery, at, column) in
+            [(ignored, "2021-06-20", "offset_ignored"), (twice, DAY, "offset_applied_twice")]
+        {
+            let (directory, replay) = (Directory::new(), scenery.serve());
+            let ndvi = Ndvi::start(program(&directory, &replay.base_url())).await;
+            for (name, expected) in polygons {
+                let seen = ndvi.scene_of(&field(name), at).await;
+                near(&seen["mean"], &expected[column], &format!("{day} {name} {column}"));
+            }
+        }
+    }
 }
 
 #[tokio::test]

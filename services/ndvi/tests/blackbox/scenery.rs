@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use harness::Directory;
 use replay::{Options, Replay, Running, recorded_data_dir};
@@ -32,6 +33,11 @@ impl Scenery {
             symlink(scene.path(), link).unwrap();
         }
         Self { directory, items: Vec::new() }
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Adds an item to the catalogue.

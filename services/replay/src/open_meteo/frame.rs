@@ -8,10 +8,11 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
+use super::Host;
 use super::asked::{AskedDays, AskedZone};
 use super::recording::Recording;
 use super::refusal::Refusal;
-use super::{Host, Moment};
+use crate::clock::Moment;
 
 /// Days the forecast host reaches back and ahead of today.
 const FORECAST_REACH_DAYS: (i64, i64) = (92, 16);

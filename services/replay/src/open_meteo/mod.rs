@@ -18,17 +18,16 @@ use std::path::Path;
 
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use jiff::Timestamp;
 
 use self::answer::{Answer, Body};
 use self::asked::Asked;
 use self::frame::Frame;
 use self::recording::Recording;
 use self::refusal::Refusal;
-use crate::damage::json_response;
+use crate::answers::{RECORDING_HEADER, json_response};
+use crate::clock::Moment;
 use crate::params::Params;
 use crate::recorded::{DataError, distance, files_named};
-use crate::routes::RECORDING_HEADER;
 
 /// Most cells one answer may hold over all points, days and variables (about 20 MB of JSON).
 const CELLS_MAX: usize = 2_000_000;
@@ -40,15 +39,6 @@ pub(crate) enum Host {
     Forecast,
     /// `archive-api.open-meteo.com`: 1940 until today, and only with both dates.
     Archive,
-}
-
-/// When a question is asked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
-    /// The present instant.
-    pub(crate) now: Timestamp,
-    /// Whether the recorded week is re-dated so that it starts today.
-    pub(crate) shift: bool,
 }
 
 /// The recordings of both hosts.

@@ -122,6 +122,18 @@ impl Answers {
         asks.iter().zip(fetched).map(keep).collect()
     }
 
+    /// Whether an answer younger than `age_max` is in memory.
+    #[must_use]
+    pub fn is_at_hand(&self, ask: &Ask, age_max: Duration, now: Now) -> bool {
+        self.inner.memory.newest(ask, age_max, now).is_some()
+    }
+
+    /// Takes an answer younger than `age_max` from the store into memory; `false` when there is
+    /// none. Another process may have stored it, or this one before it was started again.
+    pub async fn adopt(&self, ask: &Ask, age_max: Duration, now: Now) -> bool {
+        self.inner.stored(ask, age_max, now).await.is_some()
+    }
+
     async fn look_up(&self, ask: &Ask, base: Duration, now: Now) -> Result<Answered, NoAnswer> {
         if let Some(kept) = self.inner.memory.newest(ask, self.inner.bounds.keep(), now) {
             let lifetime = self.inner.lifetime(ask, &kept, base, now);
@@ -251,7 +263,7 @@ impl Inner {
     fn keep(&self, ask: &Ask, fetched: Fetched, now: Now) -> Kept {
         let kept = Kept::new(fetched.report.clone(), now.wall);
         self.memory.keep(ask.clone(), kept.clone(), now);
-        self.writer.write(Record { ask: ask.clone(), fetched_at: now.wall, fetched });
+        self.writer.write(Record::new(ask.clone(), now.wall, fetched));
         kept
     }
 

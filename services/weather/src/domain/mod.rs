@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod day;
 pub mod place;
+pub mod point;
 pub mod report;
 pub mod units;
 pub mod week;

@@ -20,6 +20,12 @@ impl Cell {
         Self { lat: hundredths(lat), lon: hundredths(lon) }
     }
 
+    /// The cell whose centre lies at so many hundredths of a degree.
+    #[must_use]
+    pub fn of_hundredths(lat: i32, lon: i32) -> Self {
+        Self { lat, lon }
+    }
+
     /// Latitude of the cell's centre in hundredths of a degree.
     #[must_use]
     pub fn lat_hundredths(self) -> i32 {

@@ -1,6 +1,7 @@
 //! What did the client ask, and what does it get to see?
 
 pub mod answer;
+mod points;
 pub mod query;
 mod view;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use chassis::clock::Now;
 use chassis::envelope::Failure;
 use chassis::openapi::Envelope;
@@ -26,6 +28,7 @@ use crate::http::query::{Pairs, QueryRules};
 use crate::http::view::{CurrentView, DailyView, HourlyView, WeeklyView};
 use crate::providers::Provider;
 use crate::time::timestamp;
+use crate::warm::WarmPoints;
 
 /// How long each kind of answer counts as fresh.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,8 @@ pub struct Weather {
     pub rules: Arc<QueryRules>,
     /// How long answers count as fresh.
     pub fresh: FreshTimes,
+    /// What is fetched before anybody asks.
+    pub points: WarmPoints,
 }
 
 /// What the document says of the whole.
@@ -58,7 +63,10 @@ struct Document;
 
 /// The routes of the service, documented.
 pub fn routes(weather: Weather) -> OpenApiRouter {
+    let points = get(points::list).put(points::register).delete(points::remove);
     OpenApiRouter::with_openapi(Document::openapi())
+        .route("/api/v1/weather/points", points.clone())
+        .route("/api/v1/weather/points/", points)
         .routes(routes!(current))
         .routes(routes!(hourly))
         .routes(routes!(daily))

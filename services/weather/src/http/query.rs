@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use crate::answers::answer::Asked;
 use crate::domain::ask::{Ask, ProviderName, Question};
 use crate::domain::place::{Cell, Zone};
+use crate::domain::point::Point;
 use crate::providers::{Provider, Providers};
 
 /// The pairs of a query string in their order.
@@ -72,6 +73,16 @@ pub struct QueryRules {
     pub default_provider: ProviderName,
     /// Most days between start and end.
     pub range_days_max: i32,
+}
+
+/// The point that is to be kept warm, or no longer.
+///
+/// # Errors
+/// Faults by field.
+pub fn point(pairs: &[(String, String)], rules: &QueryRules) -> Result<Point, FieldErrors> {
+    let mut reader = Reader::new(pairs);
+    let place = reader.place(rules);
+    reader.finish(place.map(|place| Point { cell: place.cell, zone: place.zone }))
 }
 
 /// The question of `/current/`.

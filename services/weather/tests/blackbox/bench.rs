@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use harness::{Answer, Directory, Origin, Process, Program, Reply, Request, metric};
+use harness::{Answer, Directory, Origin, PATIENCE, Process, Program, Reply, Request, metric};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use replay::{Options, Replay, Running};
@@ -37,6 +37,10 @@ impl Weather {
         Self { process, address }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Reply {
         self.request("GET", target).send().await
     }
@@ -45,9 +49,34 @@ impl Weather {
         Request::to(self.address, method, target)
     }
 
+    /// Waits until the sum of the series of this name with these labels is what `wanted` says.
+    pub(crate) async fn wait_for_metric(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        wanted: impl Fn(f64) -> bool,
+    ) {
+        patiently(name, async || wanted(self.metric(name, labels).await).then_some(())).await;
+    }
+
     /// The sum of the series of this name with these labels; 0 when there is none.
     pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         metric(&self.get("/metrics").await.text(), name, labels).unwrap_or(0.0)
+    }
+}
+
+/// Looks again and again until `look` finds something.
+pub(crate) async fn patiently<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, found).await {
+        Ok(found) => found,
+        Err(_elapsed) => panic!("waited in vain for {what}"),
     }
 }
 

@@ -48,7 +48,7 @@ async fn taken_port_is_told_with_the_way_out() {
 async fn unusable_database_is_told_at_the_start() {
     let directory = Directory::new();
     for (url, told) in [
-        ("mysql://db/weather", "write for example sqlite://"),
+        ("postgres://me:secret@db/weather", "write for example sqlite://"),
         ("sqlite:///nowhere/at/all/weather.db", "check that its directory exists"),
     ] {
         let finished = program(&directory, "http://127.0.0.1:9")

@@ -7,6 +7,7 @@
 mod header;
 mod parts;
 mod tiles;
+mod unpack;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -23,8 +24,11 @@ use super::ranges::{Part, RangeError, RangeReader};
 use crate::domain::footprint::Footprint;
 use crate::domain::grid::Grid;
 
-/// Most requests for one band of one field, the header's included.
-pub const REQUESTS_MAX: usize = 3;
+/// Requests for one band of one field, the header's included, where its tiles lie near enough.
+pub const REQUESTS_AIM: usize = 3;
+
+/// Bytes of one band of one field that are read besides its tiles: header and gaps.
+pub const BEYOND_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes asked for first: more than the header of a Sentinel-2 band needs.
 pub const HEADER_BYTES: u64 = 16 * 1024;
@@ -44,12 +48,13 @@ pub struct CogReader {
     band_bytes_max: u64,
 }
 
-/// A header, and how many requests it took.
+/// A header, and what it took to read it.
 #[derive(Clone, Debug)]
 pub struct FoundHeader {
     /// The header.
     pub header: Arc<Header>,
     requests: usize,
+    bytes: u64,
 }
 
 impl CogReader {
@@ -72,21 +77,23 @@ impl CogReader {
     /// start.
     pub async fn header(&self, url: &str) -> Result<FoundHeader, CogError> {
         if let Some(header) = self.known(url) {
-            return Ok(FoundHeader { header, requests: 0 });
+            return Ok(FoundHeader { header, requests: 0, bytes: 0 });
         }
         let first = self.ranges.read(url, 0..HEADER_BYTES, None).await?;
-        let (header, requests) = match self.parse(first.clone()).await? {
-            Ok(header) => (header, 1),
+        let (header, requests, bytes) = match self.parse(first.clone()).await? {
+            Ok(header) => (header, 1, first.bytes.len()),
             Err(HeaderError::Incomplete) if first.version.length > HEADER_BYTES => {
                 let range = HEADER_BYTES..HEADER_BYTES_MAX.min(first.version.length);
                 let rest = self.ranges.read(url, range, Some(&first.version)).await?;
-                (self.parse(parts::join(&first, &rest)).await??, 2)
+                let whole = parts::join(&first, &rest);
+                let bytes = whole.bytes.len();
+                (self.parse(whole).await??, 2, bytes)
             }
             Err(error) => return Err(error.into()),
         };
         let header = Arc::new(header);
         self.lock().put(url.to_owned(), Arc::clone(&header));
-        Ok(FoundHeader { header, requests })
+        Ok(FoundHeader { header, requests, bytes: bytes as u64 })
     }
 
     /// The tiles that hold the field's pixels, still compressed. `pixels` is the grid that the
@@ -110,8 +117,9 @@ impl CogReader {
             return Err(CogError::TooManyPixels { decoded });
         }
         let wanted = header.byte_ranges(&tiles)?;
-        let requests_max = REQUESTS_MAX.saturating_sub(found.requests);
-        let requests = plan::requests(wanted.clone(), requests_max);
+        let requests_aim = REQUESTS_AIM.saturating_sub(found.requests);
+        let beyond_bytes_max = BEYOND_BYTES_MAX.saturating_sub(found.bytes);
+        let requests = plan::requests(wanted, requests_aim, beyond_bytes_max);
         let bytes = requests.iter().map(|range| range.end - range.start).sum();
         if bytes > self.band_bytes_max {
             return Err(CogError::TooManyBytes { bytes, bytes_max: self.band_bytes_max });

@@ -1,19 +1,17 @@
 //! Which values do compressed tiles hold?
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::sync::Arc;
 
-use async_tiff::decoder::{Decoder, DecoderRegistry, UncompressedDecoder};
-use async_tiff::error::{AsyncTiffError, AsyncTiffResult};
-use async_tiff::tags::{Compression, PhotometricInterpretation, Predictor};
+use async_tiff::decoder::DecoderRegistry;
+use async_tiff::error::AsyncTiffError;
+use async_tiff::tags::Predictor;
 use async_tiff::{CompressedBytes, Tile, TypedArray};
-use bytes::Bytes;
-use flate2::bufread::ZlibDecoder;
 use futures::FutureExt;
 
 use super::header::Header;
 use super::parts::Parts;
+use super::unpack::Unpack;
 use crate::domain::band::Band;
 
 /// The tiles of a band as they lie in the file.
@@ -32,7 +30,7 @@ impl RawBand {
     /// Decodes the tiles: processor work, to be kept off async threads.
     ///
     /// # Errors
-    /// When a tile is compressed by another method than DEFLATE, is damaged, or has another size
+    /// When a tile is compressed by a method that is not known, is damaged, or has another size
     /// than the header says.
     pub fn decode(&self) -> Result<Band, TileError> {
         let header = &self.header;
@@ -75,15 +73,16 @@ impl TileError {
 }
 
 fn values(tile: Tile, header: &Header) -> Result<Vec<u16>, TileError> {
-    let inflate = BoundedInflate::for_tile(header);
+    let pixels = header.tile.columns as usize * header.tile.rows as usize;
+    let bytes_max = pixels * usize::from(header.bits.div_ceil(8));
     if header.bits != 8 && header.bits != 16 {
-        return packed_values(&tile, header, inflate);
+        return packed_values(&tile, header, Unpack::new(tile.compression_method(), bytes_max));
     }
     let mut registry = DecoderRegistry::empty();
     let decoders = registry.as_mut();
-    decoders.insert(Compression::None, Box::new(UncompressedDecoder));
-    decoders.insert(Compression::Deflate, Box::new(inflate));
-    decoders.insert(Compression::OldDeflate, Box::new(inflate));
+    for method in Unpack::METHODS {
+        decoders.insert(method, Box::new(Unpack::new(method, bytes_max)));
+    }
     let array = tile.decode(&registry).map_err(TileError::broken)?;
     match array.into_inner().0 {
         TypedArray::UInt8(values) => Ok(values.into_iter().map(u16::from).collect()),
@@ -94,32 +93,25 @@ fn values(tile: Tile, header: &Header) -> Result<Vec<u16>, TileError> {
 
 /// Values of 9 to 15 bits, which GDAL packs without gaps when told `NBITS`; async-tiff does not
 /// unpack them. The catalogue declares 15 bits for Sentinel-2 bands.
-fn packed_values(
-    tile: &Tile,
-    header: &Header,
-    inflate: BoundedInflate,
-) -> Result<Vec<u16>, TileError> {
+fn packed_values(tile: &Tile, header: &Header, unpack: Unpack) -> Result<Vec<u16>, TileError> {
     let unpredicted = matches!(header.image.predictor(), None | Some(Predictor::None));
     let CompressedBytes::Chunky(bytes) = tile.compressed_bytes() else {
         return Err(TileError::Broken("its bands lie apart".to_owned()));
     };
-    let packed = match tile.compression_method() {
-        Compression::None => bytes.to_vec(),
-        Compression::Deflate | Compression::OldDeflate => {
-            inflate.inflate(bytes).map_err(TileError::broken)?
-        }
-        other => return Err(TileError::Broken(format!("{other:?} is not supported"))),
-    };
+    let packed = unpack.unpack(bytes).map_err(TileError::broken)?;
     let (columns, rows) = (header.tile.columns as usize, header.tile.rows as usize);
     let line_bytes = (columns * usize::from(header.bits)).div_ceil(8);
     if !unpredicted || packed.len() != line_bytes * rows {
         return Err(TileError::Broken(format!("its {} bits are packed unusually", header.bits)));
     }
-    Ok(packed.chunks(line_bytes).flat_map(|line| unpack(line, header.bits).take(columns)).collect())
+    Ok(packed
+        .chunks(line_bytes)
+        .flat_map(|line| values_of(line, header.bits).take(columns))
+        .collect())
 }
 
 /// The numbers of `bits` bits each in a line, highest bit first.
-fn unpack(line: &[u8], bits: u16) -> impl Iterator<Item = u16> {
+fn values_of(line: &[u8], bits: u16) -> impl Iterator<Item = u16> {
     let mask = (1_u32 << bits) - 1;
     let (mut held, mut held_bits) = (0_u32, 0_u16);
     line.iter().filter_map(move |byte| {
@@ -134,43 +126,6 @@ fn unpack(line: &[u8], bits: u16) -> impl Iterator<Item = u16> {
     })
 }
 
-/// DEFLATE with an end: a small tile must not unfold into all memory.
-#[derive(Clone, Copy, Debug)]
-struct BoundedInflate {
-    bytes_max: u64,
-}
-
-impl BoundedInflate {
-    fn for_tile(header: &Header) -> Self {
-        let pixels = u64::from(header.tile.columns) * u64::from(header.tile.rows);
-        Self { bytes_max: pixels * u64::from(header.bits.div_ceil(8)) }
-    }
-
-    fn inflate(self, compressed: &[u8]) -> AsyncTiffResult<Vec<u8>> {
-        let mut bytes = Vec::new();
-        ZlibDecoder::new(compressed).take(self.bytes_max + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > self.bytes_max {
-            let text = format!("it inflates to more than {} bytes", self.bytes_max);
-            return Err(AsyncTiffError::General(text));
-        }
-        Ok(bytes)
-    }
-}
-
-impl Decoder for BoundedInflate {
-    fn decode_tile(
-        &self,
-        buffer: Bytes,
-        _photometric_interpretation: PhotometricInterpretation,
-        _jpeg_tables: Option<&[u8]>,
-        _samples_per_pixel: u16,
-        _bits_per_sample: u16,
-        _lerc_parameters: Option<&[u32]>,
-    ) -> AsyncTiffResult<Vec<u8>> {
-        self.inflate(&buffer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(
@@ -178,33 +133,7 @@ mod tests {
         clippy::indexing_slicing,
         reason = "a failed unwrap is a failed test"
     )]
-    use std::io::Write;
-
-    use flate2::Compression as Level;
-    use flate2::write::ZlibEncoder;
-
     use super::*;
-
-    fn deflated(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = ZlibEncoder::new(Vec::new(), Level::best());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn tile_that_unfolds_too_far_is_refused() {
-        let inflate = BoundedInflate { bytes_max: 1_000 };
-        assert_eq!(inflate.inflate(&deflated(&[7; 1_000])).unwrap(), [7; 1_000]);
-        let refused = inflate.inflate(&deflated(&[7; 1_001])).unwrap_err().to_string();
-        assert!(refused.contains("more than 1000 bytes"), "{refused}");
-    }
-
-    #[test]
-    fn cut_tile_is_refused() {
-        let whole = deflated(&[1, 2, 3, 4, 5, 6, 7, 8]);
-        let cut = &whole[..whole.len() - 6];
-        assert!(BoundedInflate { bytes_max: 8 }.inflate(cut).is_err());
-    }
 
     #[test]
     fn packed_numbers_are_unpacked_highest_bit_first() {
@@ -223,7 +152,7 @@ mod tests {
                     u8::from_str_radix(&format!("{octet:0<8}"), 2).unwrap()
                 })
                 .collect();
-            let unpacked: Vec<u16> = unpack(&line, bits).take(numbers.len()).collect();
+            let unpacked: Vec<u16> = values_of(&line, bits).take(numbers.len()).collect();
             assert_eq!(unpacked, numbers, "{bits} bits");
         }
     }

@@ -1,9 +1,17 @@
 //! What goes wrong next, for whom, and how often?
+//!
+//! One fault at a time is in force for everybody ([`switch`]); besides, a request may carry its
+//! own ([`text`]).
 
-use std::sync::{Mutex, PoisonError};
+mod switch;
+mod text;
 
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub(crate) use switch::FaultSwitch;
+pub(crate) use text::{take_own, without_parameter};
 
 /// Longest delay that can be asked for: two minutes outlast every sane provider deadline.
 pub(crate) const DELAY_MS_MAX: u64 = 120_000;
@@ -12,8 +20,14 @@ pub(crate) const REASON_BYTES_MAX: usize = 500;
 /// Prefix of the control API, which is never faulted: it has to stay able to clear a fault.
 pub(crate) const CONTROL_PREFIX: &str = "/_replay";
 
+/// Bytes of one piece of a slow answer.
+pub(crate) const DRIP_BYTES_MAX: u32 = 1024 * 1024;
+/// Longest pause before a piece of a slow answer.
+pub(crate) const DRIP_INTERVAL_MS_MAX: u64 = 60_000;
+
 /// One switchable fault. Absent fields are off; one at most of `status`, `truncate`, `reset`,
-/// `error_tail` and `short_body` may be chosen, and `delay_ms` goes with each of them.
+/// `error_tail` and `short_body` may be chosen. `delay_ms`, `file` and `search` go with each of
+/// them, `drip` with all but `truncate` and `reset`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
@@ -34,10 +48,66 @@ pub struct Fault {
     /// A well-framed answer that holds half of the bytes: Content-Length is true, a
     /// Content-Range still promises all of them.
     pub short_body: bool,
+    /// Send the body slowly, in pieces.
+    pub drip: Option<Drip>,
+    /// What is wrong with a file or with its server.
+    pub file: Option<FileFault>,
+    /// What is wrong with the link to the next page of a search.
+    pub search: Option<SearchFault>,
+    /// Let this many requests pass that the fault would meet: with 1 it meets the second.
+    pub skip: u32,
     /// Wear off after this many requests; without it the fault stays until it is cleared.
     pub times: Option<u32>,
+    /// Meet only requests of this method.
+    pub method: Option<String>,
     /// Meet only requests whose path starts with this.
     pub path_prefix: Option<String>,
+}
+
+/// How slowly a body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drip {
+    /// Bytes of each piece.
+    pub bytes: u32,
+    /// Pause before each piece.
+    pub interval_ms: u64,
+}
+
+/// What is wrong with a file or with the server that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFault {
+    /// `Content-Range` names bytes one further than those sent.
+    WrongRange,
+    /// Each answer has another `ETag`; preconditions hold all the same, as with a server that
+    /// does not know them.
+    WrongEtag,
+    /// The file was replaced: another `ETag`, `If-Match` fails with 412 and `If-Range` gets the
+    /// whole file.
+    Replaced,
+    /// 206 with the first half of the range, truly described.
+    FewerBytes,
+    /// 416 to every range.
+    Unsatisfiable,
+    /// The server does not say that it serves ranges, but does.
+    NoAcceptRanges,
+    /// 405 to HEAD.
+    RefuseHead,
+    /// 307 to the same file under another address.
+    Redirect,
+    /// 307 to the address that was asked.
+    RedirectLoop,
+}
+
+/// What is wrong with the link from one page of a search to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchFault {
+    /// Its body names a page that the search does not have.
+    WrongNext,
+    /// It leads to the page it is on, and nothing tells how many items there are.
+    EndlessNext,
 }
 
 /// Why a fault is refused.
@@ -45,8 +115,8 @@ pub struct Fault {
 pub enum FaultError {
     /// Nothing would go wrong.
     #[error(
-        "the fault does nothing: set delay_ms, status, truncate, reset, error_tail, ignore_range \
-         or short_body"
+        "the fault does nothing: set delay_ms, status, truncate, reset, error_tail, ignore_range, \
+         short_body, drip, file or search"
     )]
     Nothing,
     /// The delay is over the bound.
@@ -61,6 +131,25 @@ pub enum FaultError {
         /// What was asked.
         given: u16,
     },
+    /// Pieces that are empty, too large or too far apart.
+    #[error(
+        "drip is {bytes} bytes every {interval_ms} ms; possible are 1 to {bytes_max} bytes every \
+         1 to {interval_max} ms",
+        bytes_max = DRIP_BYTES_MAX,
+        interval_max = DRIP_INTERVAL_MS_MAX
+    )]
+    Drip {
+        /// Bytes of a piece.
+        bytes: u32,
+        /// Pause between pieces.
+        interval_ms: u64,
+    },
+    /// Not a method.
+    #[error("method {given:?} is not one; write it as it is sent, such as GET")]
+    Method {
+        /// What was asked.
+        given: String,
+    },
     /// Two ways to spoil one answer.
     #[error("{first} and {second} exclude each other: choose one")]
     Exclusive {
@@ -72,6 +161,21 @@ pub enum FaultError {
     /// A reason without a status, or too long a one.
     #[error("reason goes with status and has at most {max} bytes", max = REASON_BYTES_MAX)]
     Reason,
+    /// A part of the text form that cannot be read.
+    #[error(
+        "{part:?} is not a fault: write delay=MS, status=400..599, drip=BYTES/MS, file=NAME, \
+         search=NAME, truncate, reset, error_tail, ignore_range or short_body, with commas between"
+    )]
+    Text {
+        /// The part.
+        part: String,
+    },
+    /// The same thing said twice.
+    #[error("{name} is given twice: once is enough")]
+    Twice {
+        /// The name.
+        name: String,
+    },
     /// A fault that is over before it began.
     #[error("times is 0: leave it out to keep the fault on, or DELETE /_replay/faults to clear it")]
     Times,
@@ -93,9 +197,10 @@ impl Fault {
         if let [first, second, ..] = spoils.as_slice() {
             return Err(FaultError::Exclusive { first, second });
         }
-        if spoils.is_empty() && self.delay_ms == 0 && !self.ignore_range {
+        if spoils.is_empty() && !self.accompanies() {
             return Err(FaultError::Nothing);
         }
+        self.validate_drip(&spoils)?;
         if self.delay_ms > DELAY_MS_MAX {
             return Err(FaultError::Delay { given: self.delay_ms });
         }
@@ -109,6 +214,11 @@ impl Fault {
         }
         if self.times == Some(0) {
             return Err(FaultError::Times);
+        }
+        if let Some(given) = &self.method
+            && Method::from_bytes(given.as_bytes()).is_err()
+        {
+            return Err(FaultError::Method { given: given.clone() });
         }
         match &self.path_prefix {
             Some(given) if !given.starts_with('/') || given.starts_with(CONTROL_PREFIX) => {
@@ -131,48 +241,25 @@ impl Fault {
         .collect()
     }
 
-    fn meets(&self, path: &str) -> bool {
-        self.path_prefix.as_deref().is_none_or(|prefix| path.starts_with(prefix))
-    }
-}
-
-/// The fault in force. `times` counts down in place, so reading it back shows what is left.
-#[derive(Debug, Default)]
-pub(crate) struct FaultSwitch(Mutex<Option<Fault>>);
-
-impl FaultSwitch {
-    /// Puts `fault` in force in place of the one before.
-    pub(crate) fn set(&self, fault: Fault) -> Result<(), FaultError> {
-        fault.validate()?;
-        *self.lock() = Some(fault);
-        Ok(())
+    /// Whether something is on that goes with a spoiled answer and with a whole one.
+    fn accompanies(&self) -> bool {
+        let more = self.drip.is_some() || self.file.is_some() || self.search.is_some();
+        self.delay_ms > 0 || self.ignore_range || more
     }
 
-    pub(crate) fn clear(&self) {
-        *self.lock() = None;
-    }
-
-    pub(crate) fn in_force(&self) -> Option<Fault> {
-        self.lock().clone()
-    }
-
-    /// The fault that meets a request of `path`, if any; uses up one of its `times`.
-    pub(crate) fn take(&self, path: &str) -> Option<Fault> {
-        let mut slot = self.lock();
-        let fault = slot.as_mut().filter(|fault| fault.meets(path))?;
-        let met = fault.clone();
-        if let Some(left) = &mut fault.times {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                *slot = None;
-            }
+    fn validate_drip(&self, spoils: &[&'static str]) -> Result<(), FaultError> {
+        let Some(Drip { bytes, interval_ms }) = self.drip else { return Ok(()) };
+        if let Some(second) = spoils.iter().find(|name| ["truncate", "reset"].contains(name)) {
+            return Err(FaultError::Exclusive { first: "drip", second });
         }
-        Some(met)
+        let possible = (1..=DRIP_BYTES_MAX).contains(&bytes)
+            && (1..=DRIP_INTERVAL_MS_MAX).contains(&interval_ms);
+        if possible { Ok(()) } else { Err(FaultError::Drip { bytes, interval_ms }) }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Fault>> {
-        // The value is replaced in one step, so a panic elsewhere cannot leave it half written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn meets(&self, method: &Method, path: &str) -> bool {
+        self.path_prefix.as_deref().is_none_or(|prefix| path.starts_with(prefix))
+            && self.method.as_deref().is_none_or(|wanted| method.as_str() == wanted)
     }
 }
 
@@ -180,27 +267,6 @@ impl FaultSwitch {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is the test's failure")]
     use super::*;
-
-    #[test]
-    fn fault_wears_off_after_its_times() {
-        let switch = FaultSwitch::default();
-        switch.set(Fault { status: Some(503), times: Some(2), ..Fault::default() }).unwrap();
-        assert!(switch.take("/v1/forecast").is_some());
-        assert_eq!(switch.in_force().unwrap().times, Some(1));
-        assert!(switch.take("/v1/forecast").is_some());
-        assert!(switch.take("/v1/forecast").is_none());
-    }
-
-    #[test]
-    fn other_paths_do_not_use_up_times() {
-        let switch = FaultSwitch::default();
-        let prefix = Some("/v1".to_owned());
-        switch
-            .set(Fault { reset: true, times: Some(1), path_prefix: prefix, ..Fault::default() })
-            .unwrap();
-        assert!(switch.take("/s2/scene/B04.tif").is_none());
-        assert!(switch.take("/v1/forecast").is_some());
-    }
 
     #[test]
     fn impossible_faults_are_refused_by_name() {
@@ -224,6 +290,18 @@ mod tests {
             refused(Fault { delay_ms: 1, reason: Some("x".into()), ..off() }),
             FaultError::Reason
         );
+        for (bytes, interval_ms) in [(0, 5), (5, 0), (5, 60_001), (2_000_000, 5)] {
+            let drip = Some(Drip { bytes, interval_ms });
+            assert_eq!(refused(Fault { drip, ..off() }), FaultError::Drip { bytes, interval_ms });
+        }
+        assert_eq!(
+            refused(Fault { drip: Some(Drip { bytes: 1, interval_ms: 1 }), reset: true, ..off() }),
+            FaultError::Exclusive { first: "drip", second: "reset" }
+        );
+        for given in ["", "GET /"] {
+            let fault = Fault { delay_ms: 1, method: Some(given.into()), ..off() };
+            assert_eq!(refused(fault), FaultError::Method { given: given.into() });
+        }
         for given in ["v1", "/_replay/counts"] {
             let given = given.to_owned();
             let fault = Fault { delay_ms: 1, path_prefix: Some(given.clone()), ..off() };

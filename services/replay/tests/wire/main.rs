@@ -8,140 +8,21 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a failed unwrap is the test's failure"
+    clippy::disallowed_methods,
+    reason = "a failed unwrap is the test's failure; slowness is measured with the real clock"
 )]
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+mod faults;
+mod program;
+mod ranges;
+mod recording;
+
+use std::io::ErrorKind;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-const FORECAST: &str = "/v1/forecast?latitude=48.3&longitude=13.1&current=temperature_2m";
-const SCENE: &str = "/s2/S2A_29RKH_20200219_0_L2A/SCL.tif";
-const SCENE_BYTES: usize = 8_268;
-
-/// A started program; killed when dropped.
-struct Program {
-    child: Child,
-    address: String,
-}
-
-impl Program {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .find_map(|line| line.unwrap().split_once("http://").map(|(_, rest)| rest.to_owned()))
-            .expect("replay says where it listens");
-        Self { child, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream
-    }
-
-    /// Sends a request on its own connection and reads until the server closes it.
-    fn raw(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &str,
-        body: &str,
-    ) -> std::io::Result<Vec<u8>> {
-        let mut stream = self.connect();
-        let address = &self.address;
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n{headers}\r\n{body}"
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(answer)
-    }
-
-    fn send(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {
-        Answer::parse(&self.raw(method, target, headers, body).unwrap())
-    }
-
-    fn get(&self, target: &str) -> Answer {
-        self.send("GET", target, "", "")
-    }
-
-    fn fault(&self, fault: &Value) -> Answer {
-        self.send("PUT", "/_replay/faults", "", &fault.to_string())
-    }
-
-    fn counts(&self) -> Value {
-        self.get("/_replay/counts").json()
-    }
-
-    fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id();
-        // The shell has `kill` built in; the program of that name is missing on lean systems.
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
-        assert!(sent.unwrap().success());
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Already ended in the test of SIGTERM.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
-    command
-        .args(["--data", concat!(env!("CARGO_MANIFEST_DIR"), "/data")])
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .stderr(Stdio::piped());
-    command
-}
-
-fn started() -> Program {
-    Program::start(&["--listen", "127.0.0.1:0"])
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let status = head[9..12].parse().unwrap();
-        Self { status, head, body: bytes[end + 4..].to_vec() }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (found, value) = line.split_once(": ")?;
-            found.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-
-    fn length(&self) -> usize {
-        self.header("content-length").unwrap().parse().unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
+use crate::program::{FORECAST, Program, SCENE, SCENE_BYTES, command, started};
 
 #[test]
 fn forecast_names_its_recording() {
