@@ -304,11 +304,11 @@ impl Inner {
 }
 
 fn told(ask: &Ask, error: &ProviderError) {
-    tracing::warn!(
-        provider = ask.provider.as_str(),
-        kind = ask.question.kind(),
-        code = error.code(),
-        %error,
-        "the provider did not answer"
-    );
+    let (provider, kind, code) = (ask.provider.as_str(), ask.question.kind(), error.code());
+    // An empty budget is counted; a line for each question would fill the log when it matters.
+    if matches!(error, ProviderError::OverBudget { .. }) {
+        tracing::debug!(provider, kind, code, %error, "the provider was not asked");
+    } else {
+        tracing::warn!(provider, kind, code, %error, "the provider did not answer");
+    }
 }

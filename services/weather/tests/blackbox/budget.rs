@@ -109,6 +109,7 @@ async fn share_of_clients_is_kept_from_background_work() {
     let program = program(&directory, &replay.base_url())
         .env("OPEN_METEO_BUDGET_DAY", "2")
         .env("OPEN_METEO_BUDGET_CLIENT_SHARE_PCT", "50")
+        .env("RUST_LOG", "info,weather=debug")
         .env("WEATHER_CACHE_TTL_CURRENT_S", "0");
     let weather = Weather::start(program).await;
     weather.get(CURRENT).await.expect_status(200).expect_header("x-cache", "miss");

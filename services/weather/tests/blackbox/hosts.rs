@@ -170,6 +170,22 @@ async fn slow_archive_leaves_a_permit_to_the_forecast() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn w4_no_day_is_lost_when_clocks_change() {
+    let (directory, hosts) = (Directory::new(), Hosts::start(Vec::new()).await);
+    let weather = Weather::start(hosts.program(&directory)).await;
+    for (start, middle, end) in
+        [("2025-03-29", "2025-03-30", "2025-03-31"), ("2025-10-25", "2025-10-26", "2025-10-27")]
+    {
+        let place = "lat=52.52&lon=13.42&tz=Europe/Berlin";
+        let target = format!("/api/v1/weather/daily/?{place}&start={start}&end={end}");
+        let body = weather.get(&target).await.expect_status(200).json();
+        let days = body["data"]["forecasts"].as_array().unwrap();
+        let days: Vec<_> = days.iter().map(|day| day["day"].as_str().unwrap()).collect();
+        assert_eq!(days, [start, middle, end]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn days_before_the_archive_are_refused() {
     let (directory, hosts) = (Directory::new(), Hosts::start(Vec::new()).await);
     let weather = Weather::start(hosts.program(&directory)).await;

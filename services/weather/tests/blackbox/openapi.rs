@@ -32,6 +32,22 @@ async fn answers_and_refusals_fit_the_document() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_of_the_second_provider_fit_too() {
+    let (directory, replay) = (Directory::new(), shifted());
+    let weather = Weather::start(program(&directory, &replay.base_url())).await;
+    let document = OpenApi::of(weather.address).await;
+    let place = "lat=50.11&lon=8.68&tz=UTC&provider=nasa_power";
+    let range = format!("{place}&start={}&end={}", berlin_day(-8), berlin_day(-1));
+    for (kind, query) in
+        [("current", place), ("hourly", place), ("daily", &range), ("weekly", &range)]
+    {
+        let path = format!("/api/v1/weather/{kind}/");
+        let reply = weather.get(&format!("{path}?{query}")).await.expect_status(200);
+        document.check(&format!("GET {path}"), &reply);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn document_is_titled_and_carries_the_units() {
     let (directory, replay) = (Directory::new(), shifted());
     let weather = Weather::start(program(&directory, &replay.base_url())).await;

@@ -1,10 +1,12 @@
 //! Is NASA POWER asked and understood as it means itself, and when is it asked at all?
 
-use harness::{Directory, launch};
+use harness::{Answer, Directory, Origin, launch};
 use replay::{Fault, Running};
 use serde_json::{Value, json};
 
-use crate::bench::{CURRENT, FORECAST, Weather, berlin_day, daily, program, recorded, shifted};
+use crate::bench::{
+    CURRENT, FORECAST, Weather, address, berlin_day, daily, program, recorded, shifted,
+};
 
 const DAILY: &str = "/api/temporal/daily/point";
 const HOURLY: &str = "/api/temporal/hourly/point";
@@ -222,6 +224,18 @@ async fn past_days_have_a_second_source() {
     replay.clear_faults();
     let body = weather.get(&daily(-4, -3)).await.expect_status(200).json();
     assert_eq!(body["data"]["forecasts"][0]["source"], "open_meteo");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_source_has_time_left_when_the_first_is_silent() {
+    let (directory, replay, silent) = (Directory::new(), shifted(), Origin::start().await);
+    silent.on(FORECAST, Answer::json("{}").hold());
+    let program = program(&directory, &replay.base_url())
+        .env("OPEN_METEO_BASE_URL", address(&silent))
+        .env("OPEN_METEO_TIMEOUT_MS", "200");
+    let weather = Weather::start(program).await;
+    let reply = weather.get(&daily(-5, -3)).await.expect_status(200);
+    reply.expect_json("/data/forecasts/0/source", "nasa_power");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Is the provider treated with care, and are its failures told as what they are?
 
+use std::time::Duration;
+
 use harness::{Answer, Directory, Origin, launch};
 use replay::Fault;
 
@@ -84,6 +86,7 @@ async fn w7_one_deadline_covers_everything() {
     let program = program(&directory, &base).env("OPEN_METEO_TIMEOUT_MS", "300");
     let weather = Weather::start(program).await;
     let reply = weather.get(CURRENT).await.expect_status(504);
+    assert!(reply.elapsed < Duration::from_secs(5), "{:?}", reply.elapsed);
     reply.expect_json("/message", "Weather upstream timeout");
     assert_eq!(origin.calls(FORECAST), 1, "a timeout is not retried");
     let labels = [("provider", "open_meteo"), ("result", "timed_out")];

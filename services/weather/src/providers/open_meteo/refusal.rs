@@ -26,7 +26,7 @@ struct Refusal {
 pub fn meaning(status: u16, body: &[u8], retry_after: Option<Duration>, now: Now) -> ProviderError {
     let reason = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| cut(&refusal.reason));
     match (status, reason) {
-        (400, Some(reason)) => ProviderError::Refused { reason },
+        (400, Some(reason)) if !concerns_key(&reason) => ProviderError::Refused { reason },
         (429, reason) => {
             let reason = reason.unwrap_or_else(|| "Too many requests".to_owned());
             let pause = retry_after.unwrap_or_else(|| window_end(&reason, now));
@@ -35,6 +35,12 @@ pub fn meaning(status: u16, body: &[u8], retry_after: Option<Duration>, now: Now
         // A bare 400, a redirect, a wrong host or a wrong key: the client cannot mend any of it.
         _ => ProviderError::Unavailable { status },
     }
+}
+
+/// The key is the operator's, not the client's.
+fn concerns_key(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    reason.contains("api key") || reason.contains("apikey")
 }
 
 /// Time until the counter named in `reason` is cleared: at each minute, hour or day of UTC.
@@ -101,6 +107,8 @@ mod tests {
         for status in [302, 401, 403, 404, 500, 502, 503] {
             assert_eq!(recorded(status, "x"), ProviderError::Unavailable { status });
         }
+        let key = recorded(400, "The supplied API key is invalid");
+        assert_eq!(key, ProviderError::Unavailable { status: 400 });
         assert_eq!(
             meaning(400, b"<html>", None, now()),
             ProviderError::Unavailable { status: 400 }
