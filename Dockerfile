@@ -59,6 +59,9 @@ VOLUME /var/lib/farmgate
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8081 && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* ]]"]
 ENTRYPOINT ["/usr/local/bin/ndvi"]
 
+# LISTEN is open to other machines, so both services want a secret to verify callers with, such as
+# INTERNAL_TOKEN_SECRET, or AUTH_DISABLED=true.
+
 # The last stage is what a build without --target makes.
 FROM runtime AS farmgate
 COPY --from=builder /build/target/release/farmgate /usr/local/bin/farmgate

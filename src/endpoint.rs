@@ -23,6 +23,10 @@ use crate::route::Endpoint;
 /// The version of the integration API that `status` names, as the operator's system does.
 const VERSION: &str = "1.0.0";
 
+/// The media type of a catalogue of APIs (RFC 9727, section 4, and RFC 9264).
+const LINKSET_TYPE: &str =
+    r#"application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727""#;
+
 /// One request to an endpoint, whose caller is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -49,7 +53,33 @@ pub struct TokenRule {
     pub lifetime: Duration,
 }
 
-/// The body of an endpoint's answer, which is always a 200.
+/// What endpoints answer with, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Material<'a> {
+    /// What the `token` endpoint issues.
+    pub tokens: Option<&'a TokenRule>,
+    /// What the `api_catalog` endpoint lists, as it is sent.
+    pub catalog: &'a Bytes,
+    /// How the envelope writes its status.
+    pub form: StatusForm,
+}
+
+/// The content of an endpoint's answer, which is always a 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Content {
+    fn json(body: impl Into<Bytes>) -> Self {
+        Self { media_type: envelope::CONTENT_TYPE, body: body.into() }
+    }
+}
+
+/// What an endpoint answers.
 ///
 /// # Errors
 ///
@@ -57,15 +87,18 @@ pub struct TokenRule {
 pub fn answer(
     endpoint: Endpoint,
     asked: &Asked<'_>,
-    tokens: Option<&TokenRule>,
-    form: StatusForm,
-) -> Result<Bytes, Refusal> {
+    material: Material<'_>,
+) -> Result<Content, Refusal> {
     if *asked.method == Method::OPTIONS {
-        return written(&Metadata::of(endpoint)).map(Bytes::from);
+        return written(&Metadata::of(endpoint)).map(Content::json);
     }
     let server_time = server_time(asked.now);
     let caller = |scheme| asked.callers.iter().find(move |caller| caller.scheme == scheme);
     let (message, data) = match endpoint {
+        Endpoint::ApiCatalog => {
+            let body = material.catalog.clone();
+            return Ok(Content { media_type: LINKSET_TYPE, body });
+        }
         Endpoint::Health => ("Integration health OK", written(&Health { ok: true, server_time })?),
         Endpoint::KeyPing => {
             let key = caller(Scheme::ApiKey).ok_or(Refusal::Internal)?;
@@ -83,7 +116,7 @@ pub fn answer(
             ("Integration status", written(&status)?)
         }
         Endpoint::Token => {
-            let access = issue(asked, tokens.ok_or(Refusal::Internal)?)?;
+            let access = issue(asked, material.tokens.ok_or(Refusal::Internal)?)?;
             ("Integration token issued", written(&access)?)
         }
         Endpoint::Whoami => {
@@ -92,7 +125,8 @@ pub fn answer(
             ("Integration identity", written(&whoami)?)
         }
     };
-    Ok(envelope::accept(form, message, &data, asked.request_id))
+    let body = envelope::accept(material.form, message, &data, asked.request_id);
+    Ok(Content::json(body))
 }
 
 #[derive(Serialize)]
@@ -173,6 +207,7 @@ struct Metadata {
 impl Metadata {
     fn of(endpoint: Endpoint) -> Self {
         let name = match endpoint {
+            Endpoint::ApiCatalog => "Api Catalog",
             Endpoint::Health => "Integration Health",
             Endpoint::KeyPing => "Integration Ping",
             Endpoint::SignedPing => "Nextcloud Hmac Ping",

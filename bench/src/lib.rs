@@ -25,6 +25,7 @@ mod server;
 pub mod side_by_side;
 mod stats;
 pub mod store;
+mod stream;
 pub mod tokens;
 pub mod warmth;
 mod wire;

@@ -169,7 +169,8 @@ fn replay(ports: Ports) -> Plan {
     }
 }
 
-/// The service's own memory is switched off, so that what is seen is the gateway's work.
+/// The service's own memory and its second source are switched off, so that what is seen is the
+/// gateway's work.
 fn weather(ports: Ports) -> Plan {
     let fresh =
         ["CURRENT", "HOURLY", "DAILY", "WEEKLY"].map(|kind| format!("WEATHER_CACHE_TTL_{kind}_S"));
@@ -177,9 +178,13 @@ fn weather(ports: Ports) -> Plan {
     let program = quiet("weather")
         .directory(DIRECTORY)
         .env("LISTEN", loopback(ports.weather).to_string())
-        .env("OPEN_METEO_BASE_URL", format!("http://{}", loopback(ports.replay)))
         .env("OPEN_METEO_TIMEOUT_MS", PROVIDER_TIMEOUT_MS)
-        .env("OPEN_METEO_CALLS_MAX", PROVIDER_CALLS_MAX);
+        .env("OPEN_METEO_CALLS_MAX", PROVIDER_CALLS_MAX)
+        .env("WEATHER_PROVIDER_FALLBACK", "none");
+    let replay = format!("http://{}", loopback(ports.replay));
+    let hosts = ["OPEN_METEO", "OPEN_METEO_ARCHIVE", "OPEN_METEO_HISTORICAL", "NASA_POWER"]
+        .map(|host| format!("{host}_BASE_URL"));
+    let program = hosts.into_iter().fold(program, |program, name| program.env(name, &replay));
     let program =
         fresh.into_iter().chain(stale).fold(program, |program, name| program.env(name, "0"));
     Plan {

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use apikey::form::KEY_BYTES_MAX;
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
@@ -18,9 +19,6 @@ use super::key_record::KeyRecord;
 use super::principal::{Principal, scopes};
 use super::rule::{RuleError, check_id};
 use crate::clock::Now;
-
-/// The longest key that is looked up, in bytes.
-pub const KEY_BYTES_MAX: usize = 256;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

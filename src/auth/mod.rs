@@ -14,7 +14,6 @@ mod error;
 pub mod explain;
 mod jwt;
 mod key_form;
-mod key_hash;
 mod key_record;
 mod nonce;
 mod principal;
@@ -27,7 +26,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-pub use self::api_key::{ApiKeyRule, ApiKeyTable, KEY_BYTES_MAX, KeyDigest, check_form};
+pub use self::api_key::{ApiKeyRule, ApiKeyTable, KeyDigest, check_form};
 pub use self::canonical::{CanonicalRequest, canonical_path, canonical_query};
 pub use self::client::{
     ClientMap, ClientRule, ClientSecret, SECRETS_PER_CLIENT_MAX, clients_from_json, sign,
@@ -39,8 +38,7 @@ pub use self::jwt::{
     RemoteFault, RemoteKeySet, TOKEN_BYTES_MAX, TOKEN_SECRET_BYTES_MIN, Token, TokenAlgorithm,
     UnknownAlgorithm, VerifyingKey, static_keys,
 };
-pub use self::key_form::{KEY_PREFIX, KeyHint, NewKey, generate_key};
-pub use self::key_hash::{HASH_BYTES_MAX, ITERATIONS_MAX, KeyHashError, SlowHash, peppered_digest};
+pub use self::key_form::{NewKey, generate_key};
 pub use self::key_record::KeyRecord;
 pub use self::nonce::{NonceDigest, NonceError, NonceMemory, UnclaimedNonce};
 pub use self::principal::{Principal, Scheme, Scopes, scopes};

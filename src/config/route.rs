@@ -28,6 +28,8 @@ pub struct RouteConfig {
     pub pool: Option<String>,
     /// What the gateway answers itself.
     pub endpoint: Option<EndpointConfig>,
+    /// Where the OpenAPI document of the API behind this route is, for the `api_catalog` endpoint.
+    pub api_document: Option<PathPrefix>,
     /// Who may call. An endpoint decides that by itself.
     pub auth: Option<RouteAuthConfig>,
     /// Names of the quotas that hold here, all of them.
@@ -107,6 +109,8 @@ impl<'de> Deserialize<'de> for ScopeConfig {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointConfig {
+    /// Which APIs there are and where each is described; public.
+    ApiCatalog,
     /// Whether the gateway lives; public.
     Health,
     /// Whether an API key holds.

@@ -100,7 +100,7 @@ impl GatewayProxy {
             Ok(Plan::Collected(object)) => {
                 respond::answer(session, ctx, &object, Now::read()).await?;
             }
-            Ok(Plan::Own(body)) => respond::own(session, ctx, body, Now::read()).await?,
+            Ok(Plan::Own(content)) => respond::own(session, ctx, content, Now::read()).await?,
             Ok(Plan::Overflow(overflow)) => {
                 respond::overflow(session, ctx, *overflow, Now::read()).await?;
             }

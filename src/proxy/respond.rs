@@ -17,6 +17,7 @@ use super::request_id;
 use crate::admission::Refused;
 use crate::cache::object::Object;
 use crate::clock::Now;
+use crate::endpoint::Content;
 use crate::envelope;
 use crate::state::State;
 
@@ -102,11 +103,12 @@ pub(super) async fn answer(
 pub(super) async fn own(
     session: &mut Session,
     ctx: &Ctx,
-    body: Bytes,
+    content: Content,
     now: Now,
 ) -> pingora::Result<()> {
+    let Content { media_type, body } = content;
     let mut head = ResponseHeader::build(StatusCode::OK, Some(8))?;
-    head.insert_header(header::CONTENT_TYPE, envelope::CONTENT_TYPE)?;
+    head.insert_header(header::CONTENT_TYPE, media_type)?;
     head.insert_header(header::CONTENT_LENGTH, body.len())?;
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
     if session.req_header().method == Method::OPTIONS

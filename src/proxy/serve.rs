@@ -6,7 +6,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use pingora_proxy::Session;
 use tokio::sync::mpsc;
@@ -48,7 +47,7 @@ pub(super) enum Plan {
     /// It is too long to collect.
     Overflow(Box<Overflow>),
     /// It is this, and no upstream is asked.
-    Own(Bytes),
+    Own(endpoint::Content),
     /// It streams from the upstream.
     Stream,
 }
@@ -181,12 +180,16 @@ impl GatewayProxy {
             request_id: &ctx.request_id,
             now: ctx.started,
         };
-        let tokens = ctx.snapshot.tokens.as_ref();
-        let body = endpoint::answer(endpoint, &asked, tokens, route.status_form)?;
+        let material = endpoint::Material {
+            tokens: ctx.snapshot.tokens.as_ref(),
+            catalog: &ctx.snapshot.api_catalog,
+            form: route.status_form,
+        };
+        let content = endpoint::answer(endpoint, &asked, material)?;
         if endpoint == Endpoint::Token && asked.method != Method::OPTIONS {
             self.state.metrics.auth.tokens_issued.inc();
         }
-        Ok(Plan::Own(body))
+        Ok(Plan::Own(content))
     }
 
     /// Fetches an answer that is only wrapped, for this request alone.

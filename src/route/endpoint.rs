@@ -8,6 +8,8 @@ use crate::auth::{Requirement, Scheme};
 /// but credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
+    /// Which APIs there are, and where each is described.
+    ApiCatalog,
     /// Whether the gateway lives.
     Health,
     /// Whether an API key holds.
@@ -28,7 +30,7 @@ impl Endpoint {
     #[must_use]
     pub fn requirement(self) -> Requirement {
         match self {
-            Self::Health => Requirement::Any(vec![Scheme::Jwt, Scheme::ApiKey]),
+            Self::ApiCatalog | Self::Health => Requirement::Any(vec![Scheme::Jwt, Scheme::ApiKey]),
             Self::KeyPing => Requirement::Any(vec![Scheme::ApiKey]),
             Self::SignedPing => Requirement::Any(vec![Scheme::Signature]),
             Self::Status | Self::Whoami => Requirement::Any(vec![Scheme::Jwt]),
@@ -39,7 +41,7 @@ impl Endpoint {
     /// Whether everybody may call it.
     #[must_use]
     pub fn is_public(self) -> bool {
-        self == Self::Health
+        matches!(self, Self::ApiCatalog | Self::Health)
     }
 
     /// Whether it takes integration tokens only.
@@ -58,9 +60,10 @@ impl Endpoint {
         }
     }
 
-    /// Whether it answers whatever the client accepts, as the operator's system does.
+    /// Whether it answers whatever the client accepts: the status as the operator's system does, the
+    /// catalogue because its type is one that few clients name.
     #[must_use]
     pub fn ignores_accept(self) -> bool {
-        self == Self::Status
+        matches!(self, Self::ApiCatalog | Self::Status)
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use crate::auth::KeySetSource;
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub tokens: Option<TokenRule>,
     /// What services are told in place of the client's credentials.
     pub internal: Option<InternalRule>,
+    /// What the `api_catalog` endpoint lists, as it is sent.
+    pub api_catalog: Bytes,
     /// What those have to send who ask the admin listener about the cache.
     pub admin_token: Option<Secret>,
     /// What only a restart can change.
@@ -226,6 +229,7 @@ pub fn compile(
         failures: limits.failures,
         tokens: identity.tokens,
         internal: identity.internal,
+        api_catalog: routes::catalog(config).unwrap_or_default(),
         admin_token,
         restart,
         warnings,

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::auth::SharedSecret;
+use apikey::hash::Pepper;
+
 use crate::config::ConfigFault;
 use crate::config::identity::MysqlKeysConfig;
 use crate::config::sources::Sources;
@@ -71,7 +72,7 @@ pub struct MysqlRule {
     /// Where they are; holds a password.
     pub url: String,
     /// What stands before each key when it is hashed.
-    pub pepper: SharedSecret,
+    pub pepper: Pepper,
     /// Times and bounds.
     pub config: MysqlKeysConfig,
 }
@@ -179,7 +180,7 @@ fn mysql_rule(sources: &Sources, faults: &mut Vec<ConfigFault>) -> Option<MysqlR
     }
     Some(MysqlRule {
         url: sources.urls.get(&path("url"))?.clone(),
-        pepper: SharedSecret::new(sources.secrets.get(&path("pepper"))?.as_bytes()),
+        pepper: Pepper::new(sources.secrets.get(&path("pepper"))?.as_bytes()),
         config: config.clone(),
     })
 }

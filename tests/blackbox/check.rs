@@ -196,7 +196,7 @@ const TRIED_IDENTITY: [(&str, &str); 54] = [
 ];
 
 /// The same for routes and pools.
-const TRIED_ROUTES: [(&str, &str); 50] = [
+const TRIED_ROUTES: [(&str, &str); 51] = [
     ("RouteConfig.name", "observe::requests_are_counted_by_route_method_and_status"),
     ("RouteConfig.hosts", "refusals::route_is_found_by_host_in_any_case_and_with_any_port"),
     ("RouteConfig.path_prefix", "refusals::escaped_letters_do_not_walk_around_a_route"),
@@ -213,6 +213,7 @@ const TRIED_ROUTES: [(&str, &str); 50] = [
         "RouteConfig.endpoint",
         "integration::recorded_answers_of_the_integration_api_are_repeated_byte_for_byte",
     ),
+    ("RouteConfig.api_document", "catalog::apis_are_listed_with_their_documents"),
     ("RouteConfig.auth", "auth::challenge_names_the_credential_that_would_help"),
     ("RouteConfig.quotas", "limits::routes_that_name_one_quota_share_it"),
     (

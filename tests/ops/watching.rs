@@ -161,7 +161,7 @@ fn every_quoted_phrase_of_an_alert_can_be_found() {
         .iter()
         .filter_map(|panel| panel["title"].as_str())
         .collect();
-    let programs = sources("src") + &sources("services");
+    let programs: String = ["src", "crates", "services"].map(sources).concat();
     for rule in rules() {
         let description = rule["annotations"]["description"].as_str().unwrap();
         for phrase in description.split('"').skip(1).step_by(2) {

@@ -9,10 +9,10 @@ use tokio::time::sleep_until;
 use super::contender::Contender;
 use super::farm::Key;
 use super::job::{Ordinary, check_token};
-use super::stream::{Pace, Stream};
 use crate::client::{Client, now};
 use crate::figures::Run;
 use crate::latency::Latencies;
+use crate::stream::{Pace, Stream};
 
 /// Clients that come at once.
 pub(crate) const CLIENTS: usize = 64;

@@ -11,21 +11,10 @@ use serde::Deserialize;
 use super::farm::{AUDIENCE, ISSUER, JWT_SECRET, Key, USER};
 use crate::client::{Answer, head};
 use crate::origin::Payload;
+use crate::stream::Job;
 
 /// The path of an ordinary request. The gateway has its answer in its cache.
 pub(crate) const ORDINARY_PATH: &str = "/ordinary/current";
-
-/// One kind of request, as often as it is wanted.
-pub(crate) trait Job: Send + Sync {
-    /// The next request.
-    fn request(&self) -> Vec<u8>;
-
-    /// Whether this is its answer.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn check(&self, answer: &Answer) -> Result<(), String>;
-}
 
 /// An ordinary request.
 #[derive(Clone, Debug)]

@@ -13,7 +13,6 @@ mod job;
 mod options;
 mod report;
 mod row;
-mod stream;
 mod warm;
 
 use std::process::{Command, ExitCode};

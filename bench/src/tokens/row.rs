@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::contender::Which;
 use super::report::{COLD, FLOOD, WARM};
-use super::stream::Pace;
 use crate::figures::{Column, Run};
 use crate::program::Named;
+use crate::stream::Pace;
 
 /// One situation, and who is put into it.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::contender::Contender;
 use super::farm::Key;
 use super::job::{Mint, check_token};
-use super::stream::{Pace, Stream};
 use crate::client::{Client, now};
 use crate::figures::Run;
+use crate::stream::{Pace, Stream};
 
 /// Asks for tokens at this pace for so long.
 ///

@@ -1,5 +1,7 @@
 //! What happened to each request: its id, one log line and its metrics.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -8,6 +10,30 @@ use axum::response::Response;
 use crate::clock::Now;
 use crate::metrics::{Metrics, PATH_UNMATCHED};
 use crate::request_id::{self, RequestId};
+
+/// What is found out about a caller on the way in, for the log line on the way out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    client_id: OnceLock<Arc<str>>,
+    refusal: OnceLock<String>,
+}
+
+impl Caller {
+    /// Says through which client it calls, where that is known.
+    pub(crate) fn tell_client(&self, client_id: Option<Arc<str>>) {
+        if let Some(client_id) = client_id {
+            self.0.client_id.get_or_init(|| client_id);
+        }
+    }
+
+    /// Says why it is not let in.
+    pub(crate) fn tell_refusal(&self, why: String) {
+        self.0.refusal.get_or_init(|| why);
+    }
+}
 
 /// Gives the request its id, then logs and counts the answer.
 pub(crate) async fn observe(
@@ -24,7 +50,9 @@ pub(crate) async fn observe(
         .get::<MatchedPath>()
         .map_or_else(|| PATH_UNMATCHED.to_owned(), |path| path.as_str().to_owned());
     let method = method_label(request.method());
+    let caller = Caller::default();
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(caller.clone());
 
     let mut response = next.run(request).await;
 
@@ -38,6 +66,8 @@ pub(crate) async fn observe(
         method,
         route,
         status,
+        client_id = caller.0.client_id.get().map(|id| &**id),
+        refusal = caller.0.refusal.get().map(String::as_str),
         duration_ms = took.as_secs_f64() * 1000.0,
         "request answered"
     );

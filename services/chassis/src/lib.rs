@@ -8,6 +8,8 @@
 //! | [`envelope`] | What does an answer look like? |
 //! | [`request_id`] | Which request is this? |
 //! | [`metrics`] | What is counted about every request? |
+//! | [`openapi`] | What can be asked of a service, in the words that programs read? |
+//! | [`auth`] | Who is calling, and may this caller do that? |
 //! | [`service`] | Which routes and guards does every service have? |
 //! | [`serve`] | How does a service start, run and stop? |
 //! | [`client`] | How does a service call others? |
@@ -15,12 +17,14 @@
 //!
 //! The allocator is the binary's choice, and nothing here knows about weather or vegetation.
 
+pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod database;
 pub mod envelope;
 pub mod log;
 pub mod metrics;
+pub mod openapi;
 pub mod request_id;
 pub mod serve;
 pub mod service;

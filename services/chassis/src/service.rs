@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -13,11 +14,13 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::auth::{self, Auth};
 use crate::envelope::{self, Failure};
 use crate::guard::{self, Limits};
 use crate::metrics::Metrics;
-use crate::{access, serve::ServeSettings};
+use crate::{access, openapi, serve::ServeSettings};
 
 /// Longest time a readiness check may take before it counts as "not ready".
 const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,12 +30,14 @@ const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Service {
     /// Name in logs.
     pub name: &'static str,
-    /// The service's own routes, state already given.
-    pub routes: Router,
+    /// The service's own routes with what is documented of them, state already given.
+    pub routes: OpenApiRouter,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// What `/readyz` asks.
     pub readiness: Readiness,
+    /// How it is told who is calling.
+    pub auth: Auth,
 }
 
 /// A check that says whether the service can do its work now.
@@ -83,7 +88,8 @@ impl std::fmt::Debug for Readiness {
     }
 }
 
-/// The service's routes with `/healthz`, `/readyz`, `/metrics` and all guards around them.
+/// The service's routes with `/healthz`, `/readyz`, `/metrics`, `/openapi.json` and all guards
+/// around them.
 ///
 /// This is what [`crate::serve::serve`] listens with; tests may call it without a socket.
 pub fn router(service: Service, settings: &ServeSettings) -> Router {
@@ -91,17 +97,21 @@ pub fn router(service: Service, settings: &ServeSettings) -> Router {
         request_timeout: settings.request_timeout,
         body_bytes_max: settings.body_bytes_max,
     };
+    let (routes, document) = service.routes.split_for_parts();
+    let document = openapi::written(document);
     let probes = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz).with_state(service.readiness))
-        .route("/metrics", get(metrics).with_state(service.metrics.clone()));
+        .route("/metrics", get(metrics).with_state(service.metrics.clone()))
+        .route(openapi::PATH, get(described).with_state(document.clone()))
+        .route(&openapi::path_of(service.name), get(described).with_state(document));
     // The last layer is the outermost: an answer of any guard is logged and counted.
-    service
-        .routes
+    routes
         .merge(probes)
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(from_fn_with_state(limits, guard::limit_body))
+        .layer(from_fn_with_state(service.auth, auth::layer::admit))
         .layer(from_fn_with_state(limits, guard::limit_time))
         .layer(from_fn(guard::envelope_refusals))
         .layer(from_fn(guard::catch_panic))
@@ -147,6 +157,13 @@ async fn metrics(State(metrics): State<Metrics>) -> Response {
             Failure::internal().into_response()
         }
     }
+}
+
+async fn described(State(document): State<Option<Bytes>>) -> Response {
+    document.map_or_else(
+        || Failure::internal().into_response(),
+        |text| ([(CONTENT_TYPE, "application/json")], text).into_response(),
+    )
 }
 
 fn uncached(mut response: Response) -> Response {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -47,6 +48,35 @@ impl Settings {
     /// A text that has no default.
     pub fn optional_text(&mut self, name: &str) -> Option<String> {
         self.value(name)
+    }
+
+    /// The text of the first of these names that is set. The others are names that other programs
+    /// know it by.
+    pub fn first_text(&mut self, names: &[&str]) -> Option<String> {
+        let texts: Vec<_> = names.iter().map(|name| self.value(name)).collect();
+        texts.into_iter().flatten().next()
+    }
+
+    /// A secret of at least `bytes_min` bytes, by the first of these names that is set. No message
+    /// repeats it.
+    pub fn secret(&mut self, names: &[&str], bytes_min: usize) -> Option<Secret> {
+        let secret = self.first_text(names)?;
+        if secret.len() < bytes_min {
+            let name = names.iter().find(|name| self.variables.get(**name) == Some(&secret));
+            let why = format!("has {} bytes: write at least {bytes_min} random ones", secret.len());
+            self.refuse(name.copied().unwrap_or_default(), why);
+        }
+        Some(Secret(secret.into_bytes().into()))
+    }
+
+    /// A number from 1 to `max`.
+    pub fn count(&mut self, name: &str, default: usize, max: usize) -> NonZeroUsize {
+        NonZeroUsize::new(self.number(name, default, 1..=max)).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// Notes a fault that lies between several variables, or whose value must not be shown.
+    pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
+        self.faults.push(SettingFault::Refused { name: name.to_owned(), why: why.into() });
     }
 
     /// A value of any type. `wanted` says what to write, as in "a number from 1 to 9".
@@ -148,6 +178,24 @@ impl Settings {
     }
 }
 
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<[u8]>);
+
+impl Secret {
+    /// The secret itself, as it stands in the environment.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(redacted)")
+    }
+}
+
 /// One thing that is wrong in the environment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingFault {
@@ -160,6 +208,14 @@ pub enum SettingFault {
         value: String,
         /// What it should hold.
         wanted: String,
+    },
+    /// The variable cannot be used, for a reason that shows no value.
+    #[error("{name} {why}")]
+    Refused {
+        /// The variable.
+        name: String,
+        /// What is wrong, and what to write.
+        why: String,
     },
     /// Nobody reads this variable.
     #[error("{name} is not a setting of this service{}", hint(suggestion.as_deref()))]

@@ -3,29 +3,59 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a failed test panics; one handler panics on purpose"
 )]
 
 use std::net::SocketAddr;
 
-use axum::Router;
+use axum::Extension;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use chassis::auth::{self, Auth, AuthSettings, Principal};
 use chassis::envelope::{self, Failure, FieldErrors};
 use chassis::metrics::Metrics;
+use chassis::openapi::Envelope;
 use chassis::serve::ServeSettings;
 use chassis::service::{Readiness, Service, router};
 use chassis::settings::Settings;
-use harness::{Connection, Request};
+use harness::{Connection, OpenApi, Request, jwt, unix_now};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Who calls, as a handler sees it.
+async fn whoami(caller: Option<Extension<Principal>>) -> axum::response::Response {
+    let caller = caller.map(|Extension(caller)| caller);
+    let client = caller.as_ref().and_then(|caller| caller.client_id.as_deref());
+    envelope::ok(&(caller.as_ref().map(|caller| &*caller.subject), client))
+}
 
 async fn number(value: &'static str) -> axum::response::Response {
     envelope::ok(&value)
 }
 
-fn routes() -> Router {
-    Router::new()
+#[derive(Serialize, ToSchema)]
+struct Thing {
+    weight_kg: f64,
+}
+
+/// A thing that is described.
+#[utoipa::path(
+    get, path = "/documented",
+    responses((status = 200, description = "The thing.", body = inline(Envelope<Thing>)))
+)]
+async fn documented() -> axum::response::Response {
+    envelope::ok(&Thing { weight_kg: 1.5 })
+}
+
+fn routes() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(documented))
         .route("/things/{id}", get(|| number("thing")))
+        .route("/whoami", get(whoami))
         .route("/echo", post(|body: Bytes| async move { body }))
         .route(
             "/panic",
@@ -41,15 +71,18 @@ fn routes() -> Router {
 }
 
 async fn start(readiness: Readiness) -> SocketAddr {
-    let mut settings = Settings::from_pairs([
-        ("PORT", "0"),
-        ("REQUEST_TIMEOUT_MS", "200"),
-        ("BODY_BYTES_MAX", "10"),
-    ]);
+    start_with(readiness, &[]).await
+}
+
+async fn start_with(readiness: Readiness, auth: &[(&str, &str)]) -> SocketAddr {
+    let own = [("PORT", "0"), ("REQUEST_TIMEOUT_MS", "200"), ("BODY_BYTES_MAX", "10")];
+    let mut settings = Settings::from_pairs([&own[..], auth].concat());
     let serve = ServeSettings::read(&mut settings, 1);
-    settings.finish(&[]).unwrap();
-    let service =
-        Service { name: "test", routes: routes(), metrics: Metrics::new().unwrap(), readiness };
+    let auth = AuthSettings::read(&mut settings);
+    settings.finish(&auth::PREFIXES).unwrap();
+    let metrics = Metrics::new().unwrap();
+    let auth = Auth::open(&auth, serve.listen, &metrics).unwrap();
+    let service = Service { name: "test", routes: routes(), metrics, readiness, auth };
     let listener = tokio::net::TcpListener::bind(serve.listen).await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = router(service, &serve);
@@ -150,4 +183,55 @@ async fn service_that_does_without_something_is_ready_and_says_so() {
     Request::to(address, "GET", "/readyz").send().await.expect_status(200).expect_body(
         r#"{"status":0,"message":"ok","data":{"status":"ready","degraded":"the database is away"},"errors":null}"#,
     );
+}
+
+#[tokio::test]
+async fn document_describes_routes_and_fits_what_they_answer() {
+    let address = start(Readiness::always()).await;
+    let document = OpenApi::of(address).await;
+    assert!(document.operations().contains("GET /documented"));
+    let reply = Request::to(address, "GET", "/documented").send().await.expect_status(200);
+    document.check("GET /documented", &reply);
+    let beneath = Request::to(address, "GET", "/api/v1/test/openapi.json").send().await;
+    assert_eq!(beneath.json()["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+#[should_panic(expected = "weight_kg")]
+async fn answer_that_does_not_fit_its_document_is_found() {
+    let address = start(Readiness::always()).await;
+    let document = OpenApi::of(address).await;
+    let mut reply = Request::to(address, "GET", "/documented").send().await;
+    reply.body = reply.text().replace("1.5", r#""heavy""#).into();
+    document.check("GET /documented", &reply);
+}
+
+#[tokio::test]
+async fn failures_fit_what_is_documented_for_every_other_status() {
+    let address = start(Readiness::always()).await;
+    let document = OpenApi::of(address).await;
+    let reply = Request::to(address, "POST", "/documented").send().await.expect_status(405);
+    document.check("GET /documented", &reply);
+}
+
+#[tokio::test]
+async fn handlers_are_told_who_calls_once_a_credential_holds() {
+    let secret = "what the issuer and its services share";
+    let address = start_with(Readiness::always(), &[("JWT_SIGNING_KEY", secret)]).await;
+    let ask = |method, target| Request::to(address, method, target);
+    ask("GET", "/whoami").send().await.expect_status(401);
+    // Nothing is told of limits either.
+    ask("POST", "/echo").body("eleven bytes").send().await.expect_status(401);
+    let claims = serde_json::json!({
+        "token_type": "access", "iss": "farm-intelligence-platform", "aud": "nextcloud",
+        "user_id": "42", "client_id": "nc-1", "exp": unix_now() + 300,
+    });
+    let token = jwt(secret, &claims);
+    let told = ask("GET", "/whoami").bearer(&token).send().await.expect_status(200);
+    assert_eq!(told.json()["data"], serde_json::json!(["42", "nc-1"]));
+    ask("GET", "/slow").bearer(&token).send().await.expect_status(504);
+
+    let open = start(Readiness::always()).await;
+    let told = Request::to(open, "GET", "/whoami").bearer(&token).send().await.expect_status(200);
+    assert_eq!(told.json()["data"], serde_json::json!([null, null]));
 }

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chassis::auth::{Auth, AuthError};
 use chassis::client::{ClientError, ClientSettings, client};
 use chassis::metrics::Metrics;
 use chassis::serve::{ServeError, serve};
 use chassis::service::{Readiness, Service};
 use chassis::settings::{Settings as Environment, SettingsError};
 use clap::Parser;
-use ndvi::http::{Ndvi, routes};
+use ndvi::http::{Ndvi, POSTS_THAT_READ, routes};
 use ndvi::scenes::cog::CogReader;
 use ndvi::scenes::compute::Compute;
 use ndvi::scenes::ranges::RangeReader;
@@ -49,6 +50,8 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), StartError> {
     let settings = Settings::read(Environment::from_environment())?;
     let metrics = Metrics::new()?;
+    let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?
+        .posts_that_read(&POSTS_THAT_READ);
     let store = Arc::new(SqliteStore::open(&settings.store).await?);
     let compute = Compute::new(settings.bounds.compute_max);
     let ndvi = Ndvi {
@@ -59,7 +62,7 @@ async fn run() -> Result<(), StartError> {
         surveys: Arc::new(Semaphore::new(settings.bounds.surveys_max)),
     };
     let readiness = ready_with_database(Arc::clone(&ndvi.samples));
-    let service = Service { name: "ndvi", routes: routes(ndvi), metrics, readiness };
+    let service = Service { name: "ndvi", routes: routes(ndvi), metrics, readiness, auth };
     serve(service, &settings.serve).await?;
     store.close().await;
     Ok(())
@@ -97,7 +100,9 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) => ExitCode::from(EXIT_CONFIG),
+        StartError::Settings(_) | StartError::Log(_) | StartError::Auth(_) => {
+            ExitCode::from(EXIT_CONFIG)
+        }
         _ => ExitCode::FAILURE,
     }
 }
@@ -108,6 +113,8 @@ enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Log(#[from] chassis::log::LogError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

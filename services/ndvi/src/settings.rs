@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use chassis::auth::{self, AuthSettings};
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
 
@@ -34,6 +35,8 @@ const COLLECTIONS: [&str; 2] = ["sentinel-2-c1-l2a", "sentinel-2-l2a"];
 pub struct Settings {
     /// `LISTEN`, `PORT`, `REQUEST_TIMEOUT_MS`, `DRAIN_TIMEOUT_MS`, `BODY_BYTES_MAX`.
     pub serve: ServeSettings,
+    /// `AUTH_…`, `INTERNAL_TOKEN_…`, `JWT_…`, `API_KEY_…`.
+    pub auth: AuthSettings,
     /// `NDVI_DATABASE_URL`, `NDVI_DATABASE_CONNECTIONS_MAX`, `NDVI_DATABASE_ACQUIRE_TIMEOUT_MS`.
     pub store: SqliteSettings,
     /// `NDVI_STAC_URL`, `NDVI_COLLECTIONS`, `NDVI_SCENES_MAX`, `NDVI_CONNECT_TIMEOUT_MS`.
@@ -83,6 +86,7 @@ impl Settings {
     pub fn read(mut env: Environment) -> Result<Self, SettingsError> {
         let settings = Self {
             serve: ServeSettings::read(&mut env, PORT_DEFAULT),
+            auth: AuthSettings::read(&mut env),
             store: store(&mut env),
             catalogue: catalogue(&mut env),
             rules: Rules {
@@ -95,7 +99,7 @@ impl Settings {
         for (name, why) in WITHOUT_EFFECT {
             env.without_effect(name, why);
         }
-        env.finish(&PREFIXES)?;
+        env.finish(&[&PREFIXES[..], &auth::PREFIXES[..]].concat())?;
         Ok(settings)
     }
 }

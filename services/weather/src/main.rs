@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::auth::{Auth, AuthError};
 use chassis::client::{ClientError, ClientSettings, client};
 use chassis::metrics::Metrics;
 use chassis::serve::{ServeError, serve};
@@ -59,6 +60,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), StartError> {
     let settings = Settings::read(Environment::from_environment())?;
     let metrics = Metrics::new()?;
+    let auth = Auth::open(&settings.auth, settings.serve.listen, &metrics)?;
     let weather_metrics = WeatherMetrics::register(&metrics)?;
     let store = store::open(&settings.store.database, &metrics).await?;
     let providers = providers(&settings, &metrics, &weather_metrics)?;
@@ -81,7 +83,7 @@ async fn run() -> Result<(), StartError> {
     let warming = warming(&settings, &points, &answers, &metrics)?;
     let rules = Arc::new(settings.rules);
     let weather = Weather { answers, rules, fresh: settings.fresh, points };
-    let service = Service { name: "weather", routes: routes(weather), metrics, readiness };
+    let service = Service { name: "weather", routes: routes(weather), metrics, readiness, auth };
     serve(service, &settings.serve).await?;
     if let Some(warming) = warming {
         warming.finish(STORE_PING_TIMEOUT).await;
@@ -179,9 +181,10 @@ fn refuse(error: &StartError) -> ExitCode {
         tracing::error!("{line}");
     }
     match error {
-        StartError::Settings(_) | StartError::Log(_) | StartError::Seeds(_) => {
-            ExitCode::from(EXIT_CONFIG)
-        }
+        StartError::Settings(_)
+        | StartError::Log(_)
+        | StartError::Auth(_)
+        | StartError::Seeds(_) => ExitCode::from(EXIT_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }
@@ -192,6 +195,8 @@ enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Log(#[from] chassis::log::LogError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

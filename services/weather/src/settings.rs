@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chassis::auth::{self, AuthSettings};
 use chassis::database::DatabaseSettings;
 use chassis::serve::ServeSettings;
 use chassis::settings::{Settings as Environment, SettingsError};
@@ -44,6 +45,8 @@ const WITHOUT_EFFECT: [(&str, &str); 7] = [
 pub struct Settings {
     /// `LISTEN`, `PORT`, `REQUEST_TIMEOUT_MS`, `DRAIN_TIMEOUT_MS`, `BODY_BYTES_MAX`.
     pub serve: ServeSettings,
+    /// `AUTH_…`, `INTERNAL_TOKEN_…`, `JWT_…`, `API_KEY_…`.
+    pub auth: AuthSettings,
     /// `WEATHER_DEFAULT_TZ`, `WEATHER_PROVIDER_DEFAULT`, `WEATHER_MAX_RANGE_DAYS`.
     pub rules: QueryRules,
     /// `WEATHER_CACHE_TTL_{CURRENT,HOURLY,DAILY,WEEKLY}_S`.
@@ -120,6 +123,7 @@ impl Settings {
         let open_meteo = open_meteo(&mut env);
         let settings = Self {
             serve: ServeSettings::read(&mut env, PORT_DEFAULT),
+            auth: AuthSettings::read(&mut env),
             rules: rules(&mut env),
             fresh: fresh(&mut env),
             bounds: bounds(&mut env),
@@ -132,7 +136,7 @@ impl Settings {
         for (name, why) in WITHOUT_EFFECT {
             env.without_effect(name, why);
         }
-        env.finish(&PREFIXES)?;
+        env.finish(&[&PREFIXES[..], &auth::PREFIXES[..]].concat())?;
         Ok(settings)
     }
 }
@@ -264,5 +268,101 @@ fn line(env: &mut Environment, prefix: &str, calls_max: usize) -> LineSettings {
         connect_timeout: env.duration_ms(&name("CONNECT_TIMEOUT_MS"), 2000, 10..=60_000),
         calls_max: env.number(&name("CALLS_MAX"), calls_max, 1..=1000),
         body_bytes_max: env.number(&name("BODY_BYTES_MAX"), 1 << 20, 1024..=64 << 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Settings {
+        Settings::read(Environment::from_pairs(pairs.iter().copied())).unwrap()
+    }
+
+    #[test]
+    fn hosts_are_the_free_ones_without_a_key() {
+        let settings = read(&[]);
+        assert_eq!(
+            settings.open_meteo.hosts,
+            [
+                "https://api.open-meteo.com",
+                "https://archive-api.open-meteo.com",
+                "https://historical-forecast-api.open-meteo.com"
+            ]
+        );
+        assert_eq!(settings.nasa_power.host, "https://power.larc.nasa.gov");
+    }
+
+    #[test]
+    fn key_leads_to_the_customers_hosts_unless_others_are_named() {
+        let settings = read(&[
+            ("OPEN_METEO_API_KEY", "sesame"),
+            ("OPEN_METEO_BASE_URL", "http://weather.lan:8080/"),
+        ]);
+        assert_eq!(
+            settings.open_meteo.hosts,
+            [
+                "http://weather.lan:8080",
+                "https://customer-archive-api.open-meteo.com",
+                "https://customer-historical-forecast-api.open-meteo.com"
+            ]
+        );
+        assert!(!format!("{settings:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn budget_of_the_free_hosts_is_the_default() {
+        let budget = read(&[]).open_meteo.budget;
+        assert_eq!([budget.minute, budget.hour, budget.day], [600.0, 5000.0, 10_000.0]);
+        assert!((budget.client_share - 0.3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn connecting_has_a_time_of_its_own_for_each_provider() {
+        let settings = read(&[
+            ("OPEN_METEO_CONNECT_TIMEOUT_MS", "70"),
+            ("NASA_POWER_CONNECT_TIMEOUT_MS", "80"),
+        ]);
+        assert_eq!(settings.open_meteo.line.connect_timeout, Duration::from_millis(70));
+        assert_eq!(settings.nasa_power.line.connect_timeout, Duration::from_millis(80));
+    }
+
+    #[test]
+    fn unknown_words_are_refused_with_the_known_ones() {
+        for (name, wanted) in [
+            ("WEATHER_NASA_POWER_COMMUNITY", "AG, RE or SB"),
+            ("WEATHER_PROVIDER_FALLBACK", "nasa_power or none"),
+            ("WEATHER_PROVIDER_DEFAULT", "open_meteo or nasa_power"),
+        ] {
+            let error = Settings::read(Environment::from_pairs([(name, "x")])).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn bounds_of_the_database_are_read() {
+        let database = read(&[
+            ("WEATHER_DATABASE_URL", "mysql://me@host/db"),
+            ("WEATHER_DATABASE_CONNECTIONS_MAX", "7"),
+            ("WEATHER_DATABASE_WAITING_MAX", "8"),
+            ("WEATHER_DATABASE_ACQUIRE_TIMEOUT_MS", "90"),
+            ("WEATHER_DATABASE_STATEMENT_TIMEOUT_MS", "100"),
+        ])
+        .store
+        .database;
+        assert_eq!(database.url.scheme(), "mysql");
+        assert_eq!((database.connections_max, database.waiting_max), (7, 8));
+        assert_eq!(database.acquire_timeout, Duration::from_millis(90));
+        assert_eq!(database.statement_timeout, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn points_may_use_most_of_what_is_not_for_clients() {
+        let calls = |pairs: &[(&str, &str)]| read(pairs).warm.calls_per_day;
+        assert!((calls(&[]) - 5600.0).abs() < 1e-6);
+        assert!(calls(&[("OPEN_METEO_BUDGET_DAY", "0")]).abs() < 1e-6, "no limit");
+        let none = calls(&[("OPEN_METEO_BUDGET_CLIENT_SHARE_PCT", "100")]);
+        assert!((none - 1.0).abs() < 1e-6, "next to none is not no limit");
     }
 }

@@ -2,6 +2,7 @@
 //! defined and never used.
 
 mod callers;
+mod catalog;
 mod keys;
 mod policy;
 mod prewarm;
@@ -61,6 +62,8 @@ struct Used<'a> {
     named_in_vain: bool,
 }
 
+pub(super) use catalog::catalog;
+
 /// Builds the routes, and reports what is wrong with them.
 pub(super) fn compile(
     sources: &Sources,
@@ -81,6 +84,7 @@ pub(super) fn compile(
         .map(Arc::new)
         .collect();
     compiler.check_overlaps();
+    compiler.check_documents();
     compiler.check_policies();
     compiler.check_unused();
     routes
@@ -214,6 +218,7 @@ impl<'a> Compiler<'a> {
 
     fn check_endpoint(&mut self, index: usize, config: &RouteConfig, endpoint: Endpoint) {
         let decided = [
+            ("api_document", config.api_document.is_some()),
             ("auth", config.auth.is_some()),
             ("cache", config.cache.is_some()),
             ("envelope", config.envelope),
@@ -266,6 +271,7 @@ impl<'a> Compiler<'a> {
 impl From<EndpointConfig> for Endpoint {
     fn from(config: EndpointConfig) -> Self {
         match config {
+            EndpointConfig::ApiCatalog => Self::ApiCatalog,
             EndpointConfig::Health => Self::Health,
             EndpointConfig::KeyPing => Self::KeyPing,
             EndpointConfig::SignedPing => Self::SignedPing,

@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use super::fair::Flow;
+use apikey::pool::Flow;
+
 use crate::auth::KeyError;
 
 /// One client's allowance of failures, for example so many in a minute from one address.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use apikey::flight::Tag;
 use lru::LruCache;
 use rand::RngCore as _;
 use rand::rngs::OsRng;
@@ -17,9 +18,6 @@ use ring::hmac;
 use super::shared::RememberedKey;
 use crate::auth::KeyError;
 use crate::clock::Now;
-
-/// How the memory tells keys apart.
-pub(super) type Tag = [u8; 32];
 
 /// How long a key that does not hold is remembered.
 pub(super) const WRONG_KEPT: Duration = Duration::from_secs(60);

@@ -7,11 +7,8 @@
 //! remembered keys stay valid until their time is over.
 
 mod background;
-mod fair;
 mod file;
-mod flight;
 mod guard;
-mod hashing;
 mod memory;
 mod mysql;
 mod shared;
@@ -28,21 +25,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::fair::Flow;
+pub use apikey::directory::DirectoryError;
+use apikey::directory::{Directory, DirectoryOptions};
+use apikey::flight::Flights;
+use apikey::form::KeyHint;
+use apikey::hash::Pepper;
+pub use apikey::pool::{Flow, HashPool, QueueFull};
+
 pub use self::guard::{FailureGuard, FailureToken, Unguarded};
-pub use self::hashing::{HashPool, QueueFull};
-pub use self::mysql::DirectoryError;
 pub use self::shared::{NoSharedMemory, RememberedKey, SharedKeyMemory};
 pub use self::store::{KeyRequest, KeyStore, StoredKey};
 pub use self::store_error::{KEYS_MAX, SECRETS_PER_KEY_MAX, StoreError};
 
-use self::flight::Flights;
 use self::guard::charge;
 use self::memory::{Memory, MemorySizes};
-use self::mysql::{Directory, DirectoryOptions};
 use self::slow::SlowKeys;
 use self::watch::WatchedStore;
-use crate::auth::{ApiKeyTable, KeyDigest, KeyError, KeyHint, Principal, SharedSecret, check_form};
+use crate::auth::{ApiKeyTable, KeyDigest, KeyError, Principal, check_form};
 use crate::clock::Now;
 
 /// The shortest time a key may be remembered: clients ask for a token every 295 seconds, and a key
@@ -91,7 +90,7 @@ pub struct MysqlOptions {
     /// `mysql://user:password@host:3306/database`; TLS by `?ssl-mode=VERIFY_IDENTITY&ssl-ca=…`.
     pub url: String,
     /// What stands before each key when it is hashed.
-    pub pepper: SharedSecret,
+    pub pepper: Pepper,
     /// How long to wait for a connection, and then for an answer.
     pub timeout: Duration,
     /// How many connections there are at most.
@@ -103,7 +102,7 @@ pub struct MysqlOptions {
 impl MysqlOptions {
     /// Tables at this address, with the usual limits.
     #[must_use]
-    pub fn new(url: String, pepper: SharedSecret) -> Self {
+    pub fn new(url: String, pepper: Pepper) -> Self {
         let (timeout, recheck_every) = (Duration::from_secs(2), Duration::from_secs(5));
         Self { url, pepper, timeout, connections_max: 4, recheck_every }
     }

@@ -22,7 +22,7 @@ pub struct RememberedKey {
 }
 
 /// A memory of proved keys that several processes share. Keys are told apart by
-/// [`crate::auth::peppered_digest`]. Neither call may take long or fail: a memory that cannot be
+/// [`apikey::hash::peppered_digest`]. Neither call may take long or fail: a memory that cannot be
 /// reached knows nothing.
 #[async_trait]
 pub trait SharedKeyMemory: Send + Sync {

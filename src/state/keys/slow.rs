@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::fair::Flow;
-use super::flight::{Boarding, Flights, Lead};
+use apikey::directory::{Directory, DirectoryError, REST, ROWS_MAX};
+use apikey::flight::{Boarding, Flights, Lead};
+use apikey::form::KeyHint;
+use apikey::hash::{Pepper, SlowHash, peppered_digest};
+use apikey::pool::{Flow, HashPool};
+
 use super::guard::{FailureGuard, FailureToken, charge};
-use super::hashing::HashPool;
 use super::memory::{Doubt, Known, Memory};
-use super::mysql::{Directory, DirectoryError, KeyRow, REST, ROWS_MAX};
+use super::mysql::KeyRow;
 use super::shared::SharedKeyMemory;
-use crate::auth::{KeyError, KeyHint, Principal, SharedSecret, SlowHash, peppered_digest};
+use crate::auth::{KeyError, Principal};
 use crate::clock::Now;
 
 /// How often a caller whose leader was lost tries again.
@@ -27,7 +30,7 @@ pub(super) struct SlowKeys {
     pub(super) memory: Memory,
     pub(super) flights: Arc<Flights<Known>>,
     pub(super) shared: Arc<dyn SharedKeyMemory>,
-    pub(super) pepper: SharedSecret,
+    pub(super) pepper: Pepper,
     /// How long a key that holds is relied on.
     pub(super) kept: Duration,
     /// Whether a row with an unusable hash was told of.
@@ -88,7 +91,8 @@ impl SlowKeys {
         let mut forgotten = 0;
         for doubts in self.memory.doubts(now).chunks(ROWS_MAX) {
             let row_ids: Vec<&str> = doubts.iter().map(|doubt| &*doubt.key.row_id).collect();
-            let rows = self.directory.rows(&row_ids, now).await?;
+            let rows = self.directory.rows(&row_ids, now.instant).await?;
+            let rows: Vec<KeyRow> = rows.into_iter().map(KeyRow::from).collect();
             let rows: HashMap<&str, &KeyRow> = rows.iter().map(|row| (&*row.row_id, row)).collect();
             for doubt in doubts {
                 forgotten += usize::from(self.reconsider(doubt, &rows, now));
@@ -131,13 +135,13 @@ impl SlowKeys {
         let digest = peppered_digest(&self.pepper, key);
         let shared = self.shared.get(&digest).await;
         let shared = shared.filter(|shared| shared.until > now.unix_seconds());
-        let Ok(rows) = self.directory.candidates(hint, now).await else {
+        let Ok(rows) = self.directory.candidates(hint, now.instant).await else {
             // What another process has proved saves a hash, and no look at the row: it may have
             // been revoked since.
             return Err(KeyError::Unavailable { retry_after: REST });
         };
         let mut refused = KeyError::Unknown;
-        for row in rows {
+        for row in rows.into_iter().map(KeyRow::from) {
             // A withdrawn key is refused whatever it hashes to.
             if let Err(error) = row.record.check(now) {
                 refused = error;

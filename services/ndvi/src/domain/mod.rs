@@ -2,7 +2,8 @@
 //!
 //! Nothing here reads a clock, a socket or a disk. The path of a number is: [`outline`] (what the
 //! client drew) to [`utm`] (metres) to [`footprint`] (which pixels) to [`observation`] (what they
-//! say), with [`offset`] and [`cloud`] deciding what a stored number means.
+//! say, or [`raster`]: where they say it), with [`offset`] and [`cloud`] deciding what a stored
+//! number means.
 
 pub mod band;
 pub mod cloud;
@@ -13,6 +14,7 @@ pub mod job;
 pub mod observation;
 pub mod offset;
 pub mod outline;
+pub mod raster;
 pub mod sample;
 pub mod scene;
 pub mod statistics;

@@ -109,18 +109,13 @@ pub fn observe(
     facts: &OffsetFacts,
     masked: ClassSet,
 ) -> Observation {
-    let offset = decide(facts, || OffsetEvidence::collect(&bands.red, &bands.nir));
+    let offset = offset_of(bands, facts);
     let capacity = usize::try_from(footprint.pixels_inside).unwrap_or_default();
     let mut values = Vec::with_capacity(capacity);
     let mut cloudy = 0_u64;
-    for (column, row) in footprint.pixels() {
-        let class = bands.scl.as_ref().map(|scl| class_at(scl, &bands.red, column, row));
-        cloudy += u64::from(class.is_some_and(is_cloud));
-        if class.is_some_and(|class| masked.holds(class)) {
-            continue;
-        }
-        let dn = |band: &Band| band.at(column, row).unwrap_or(NO_DATA);
-        values.extend(ndvi(dn(&bands.red), dn(&bands.nir), offset.dn));
+    for reading in readings(bands, footprint, offset.dn, masked) {
+        cloudy += u64::from(reading.cloudy);
+        values.extend(reading.ndvi);
     }
     let valid_count = values.len() as u64;
     Observation {
@@ -134,6 +129,36 @@ pub fn observe(
         pixel_rule: footprint.rule,
         flags: flags(footprint, valid_count, bands.scl.is_some(), offset),
     }
+}
+
+/// What has to be added to the digital numbers of these bands.
+pub(super) fn offset_of(bands: &Bands, facts: &OffsetFacts) -> OffsetDecision {
+    decide(facts, || OffsetEvidence::collect(&bands.red, &bands.nir))
+}
+
+/// What a scene says about one pixel of a field.
+pub(super) struct Reading {
+    pub(super) column: u32,
+    pub(super) row: u32,
+    pub(super) cloudy: bool,
+    /// `None` without data, or when the class does not count.
+    pub(super) ndvi: Option<f64>,
+}
+
+/// Reads every pixel of a field: the one place that decides which of them count.
+pub(super) fn readings(
+    bands: &Bands,
+    footprint: &Footprint,
+    offset_dn: i32,
+    masked: ClassSet,
+) -> impl Iterator<Item = Reading> {
+    footprint.pixels().map(move |(column, row)| {
+        let class = bands.scl.as_ref().map(|scl| class_at(scl, &bands.red, column, row));
+        let counts = !class.is_some_and(|class| masked.holds(class));
+        let dn = |band: &Band| band.at(column, row).unwrap_or(NO_DATA);
+        let ndvi = counts.then(|| ndvi(dn(&bands.red), dn(&bands.nir), offset_dn)).flatten();
+        Reading { column, row, cloudy: class.is_some_and(is_cloud), ndvi }
+    })
 }
 
 /// The class at the centre of a pixel, looked up on the classification's own grid: the nearest
@@ -172,7 +197,7 @@ fn flags(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(
         clippy::unwrap_used,
         clippy::indexing_slicing,
@@ -184,7 +209,8 @@ mod tests {
     use super::super::offset::Collection;
     use super::*;
 
-    fn facts() -> OffsetFacts {
+    /// An old scene of the first collection: no offset.
+    pub(crate) fn facts() -> OffsetFacts {
         OffsetFacts {
             collection: Collection::EarthSearchL2a,
             baseline: "02.14".parse().ok(),
@@ -195,7 +221,7 @@ mod tests {
     }
 
     /// Four by four pixels of 10 m; the classification has two by two cells of 20 m.
-    fn bands(classes: [u16; 4]) -> Bands {
+    pub(crate) fn bands(classes: [u16; 4]) -> Bands {
         let mut scl = one_tile(&classes, 2, 2);
         scl.grid = Grid { north: 40.0, pixel_width: 20.0, pixel_height: 20.0, ..scl.grid };
         let red: Vec<u16> = (1..=16).map(|number| number * 100).collect();

@@ -17,7 +17,6 @@ mod statistics_request;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -25,6 +24,7 @@ use axum::routing::{get, post};
 use chassis::envelope::{self, Failure};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::scenes::compute::Compute;
 use crate::scenes::survey::Surveyor;
@@ -32,6 +32,9 @@ use crate::store::{SampleStore, StoreError};
 
 /// Largest body with a geometry in it: far more than the most positions need.
 const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Routes whose POST changes nothing: its question has a polygon in it.
+pub const POSTS_THAT_READ: [&str; 2] = ["/api/v1/ndvi/statistics", "/api/v1/preprocess"];
 
 /// What a request for statistics may ask.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +61,9 @@ pub struct Ndvi {
 }
 
 /// The routes of the service.
-pub fn routes(ndvi: Ndvi) -> Router {
+pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
     let with_geometry = || DefaultBodyLimit::max(GEOMETRY_BODY_BYTES_MAX);
-    Router::new()
+    OpenApiRouter::new()
         .route("/", get(root))
         .route("/api/v1", get(endpoints))
         .route("/api/v1/", get(endpoints))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chassis::clock::Now;
 use futures::{StreamExt, TryFutureExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::cog::{CogError, CogReader, FoundHeader, RawBand};
 use super::compute::{Compute, ComputeError};
@@ -14,12 +14,17 @@ use crate::domain::cloud::ClassSet;
 use crate::domain::footprint::Footprint;
 use crate::domain::grid::Grid;
 use crate::domain::observation::{Bands, Observation, observe};
+use crate::domain::offset::OffsetFacts;
 use crate::domain::outline::Outline;
+use crate::domain::raster::{NdviGrid, TooWide, raster_of};
 use crate::domain::scene::{Scene, best_copies};
 use crate::domain::utm::{Utm, UtmError};
 
 /// Attempts to read a scene whose files are replaced meanwhile.
 const ATTEMPTS_MAX: usize = 2;
+
+/// What can be made of a field's pixels in a scene.
+type Computation<T> = fn(&Bands, &Footprint, &OffsetFacts, ClassSet) -> T;
 
 /// How long a survey may take and how much it does at once.
 #[derive(Clone, Debug)]
@@ -91,7 +96,7 @@ impl Surveyor {
     }
 
     async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, deadline: Instant) -> Surveyed {
-        let read = timeout_at(deadline, self.scene(&scene, &outline));
+        let read = timeout_at(deadline, self.read(&scene, &outline, observe));
         let outcome = match read.await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(SceneError::Deadline(self.settings.deadline)),
@@ -102,14 +107,31 @@ impl Surveyor {
         Surveyed { scene, outcome }
     }
 
-    async fn scene(
+    /// The NDVI of each pixel of a field in one scene, by the same reads and rules as
+    /// [`Surveyor::survey`].
+    ///
+    /// # Errors
+    /// When the scene cannot be read within the deadline, or the field's parts lie too far apart.
+    pub async fn raster(
+        &self,
+        scene: &Scene,
+        outline: Arc<Outline>,
+    ) -> Result<NdviGrid, SceneError> {
+        let deadline = self.settings.deadline;
+        let read = timeout(deadline, self.read(scene, &outline, raster_of));
+        Ok(read.await.map_err(|_elapsed| SceneError::Deadline(deadline))???)
+    }
+
+    /// Reads the bands where the field is and has `compute` make something of them.
+    async fn read<T: Send + 'static>(
         &self,
         scene: &Scene,
         outline: &Arc<Outline>,
-    ) -> Result<Observation, SceneError> {
+        compute: Computation<T>,
+    ) -> Result<T, SceneError> {
         let mut attempt = 1;
         loop {
-            match self.observation(scene, outline).await {
+            match self.attempt(scene, outline, compute).await {
                 Err(error) if error.is_changed_file() && attempt < ATTEMPTS_MAX => {
                     // Files of one scene are replaced together; only the first to fail is known.
                     scene.files().for_each(|url| self.cogs.forget(url));
@@ -120,11 +142,12 @@ impl Surveyor {
         }
     }
 
-    async fn observation(
+    async fn attempt<T: Send + 'static>(
         &self,
         scene: &Scene,
         outline: &Arc<Outline>,
-    ) -> Result<Observation, SceneError> {
+        compute: Computation<T>,
+    ) -> Result<T, SceneError> {
         let headers = self.headers(scene).await?;
         let grid = headers.red.header.grid;
         if headers.nir.header.grid != grid {
@@ -134,11 +157,11 @@ impl Surveyor {
         let footprint = self.compute.run(move || footprint(&shape, &grid)).await??;
         let raw = self.tiles(scene, &headers, &footprint, &grid).await?;
         let (facts, masked) = (scene.offset_facts.clone(), self.settings.masked);
-        let observed = self.compute.run(move || {
+        let computed = self.compute.run(move || {
             let bands = raw.decode()?;
-            Ok::<_, CogError>(observe(&bands, &footprint, &facts, masked))
+            Ok::<_, CogError>(compute(&bands, &footprint, &facts, masked))
         });
-        Ok(observed.await??)
+        Ok(computed.await??)
     }
 
     async fn headers(&self, scene: &Scene) -> Result<Headers, CogError> {
@@ -227,6 +250,9 @@ pub enum SceneError {
     /// Red and near infrared do not lie on the same pixels.
     #[error("the red and near-infrared bands do not have the same grid")]
     GridsDiffer,
+    /// The field's parts lie too far apart for one picture.
+    #[error(transparent)]
+    TooWide(#[from] TooWide),
     /// It took too long.
     #[error("the scene was not read within {} ms", .0.as_millis())]
     Deadline(Duration),
@@ -246,7 +272,8 @@ impl SceneError {
             Self::GridsDiffer => "grids_differ",
             Self::Compute(_) | Self::Cog(CogError::Compute(_)) => "computation",
             Self::Cog(CogError::Range(_)) => "read",
-            Self::Cog(CogError::TooManyBytes { .. } | CogError::TooManyPixels { .. }) => {
+            Self::TooWide(_)
+            | Self::Cog(CogError::TooManyBytes { .. } | CogError::TooManyPixels { .. }) => {
                 "too_large"
             }
             Self::Cog(CogError::Header(_) | CogError::Tile(_) | CogError::Truncated) => "format",

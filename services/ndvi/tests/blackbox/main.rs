@@ -7,6 +7,7 @@
     reason = "a failed test panics"
 )]
 
+mod auth;
 mod bench;
 mod contract;
 mod geotiff;

@@ -174,7 +174,7 @@ impl Answers {
             let (inner, ask) = (Arc::clone(&self.inner), ask.clone());
             move || async move { inner.fetch(&ask, base, now).await }
         };
-        // A flight that nobody waited for at first may take longer than a client will wait.
+        // A flight may take longer than a client will wait.
         let deadline = self.inner.providers.named(ask.provider).deadline();
         let landed =
             within(deadline, now, async { Ok(self.inner.flights.join(ask, flight).await) });

@@ -8,12 +8,14 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use chassis::clock::Now;
 use chassis::envelope::Failure;
+use chassis::openapi::Envelope;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::answers::Answers;
 use crate::answers::answer::{Answered, Asked};
@@ -53,19 +55,27 @@ pub struct Weather {
     pub points: WarmPoints,
 }
 
-/// The routes of the service.
-pub fn routes(weather: Weather) -> Router {
-    let points = get(points::list).put(points::register).delete(points::remove);
-    Router::new()
-        .route("/api/v1/weather/points", points.clone())
-        .route("/api/v1/weather/points/", points)
-        .route("/api/v1/weather/current/", get(current))
-        .route("/api/v1/weather/hourly/", get(hourly))
-        .route("/api/v1/weather/daily/", get(daily))
-        .route("/api/v1/weather/weekly/", get(weekly))
+/// What the document says of the whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(info(title = "weather", description = "Current, hourly, daily and weekly weather."))]
+struct Document;
+
+/// The routes of the service, documented.
+pub fn routes(weather: Weather) -> OpenApiRouter {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(current))
+        .routes(routes!(hourly))
+        .routes(routes!(daily))
+        .routes(routes!(weekly))
+        .merge(points::routes())
         .with_state(weather)
 }
 
+/// The newest observation at a place.
+#[utoipa::path(
+    get, path = "/api/v1/weather/current/", params(query::PlaceParams),
+    responses((status = 200, description = "The newest observation.", body = inline(Envelope<CurrentView>)))
+)]
 async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let asked = match query::current(&pairs, &weather.rules) {
         Ok(asked) => asked,
@@ -79,6 +89,11 @@ async fn current(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> 
         .await
 }
 
+/// Hours from the running one on.
+#[utoipa::path(
+    get, path = "/api/v1/weather/hourly/", params(query::PlaceParams, query::HoursParams),
+    responses((status = 200, description = "Hours, oldest first.", body = inline(Envelope<HourlyView>)))
+)]
 async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let (asked, count) = match query::hourly(&pairs, &weather.rules) {
@@ -99,6 +114,11 @@ async fn hourly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> R
         .await
 }
 
+/// The days of a range.
+#[utoipa::path(
+    get, path = "/api/v1/weather/daily/", params(query::PlaceParams, query::RangeParams),
+    responses((status = 200, description = "Days, oldest first.", body = inline(Envelope<DailyView>)))
+)]
 async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let providers = weather.answers.providers();
@@ -118,6 +138,11 @@ async fn daily(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Re
         .await
 }
 
+/// The days of a range, by weeks from Monday to Sunday.
+#[utoipa::path(
+    get, path = "/api/v1/weather/weekly/", params(query::PlaceParams, query::RangeParams),
+    responses((status = 200, description = "Weeks, oldest first.", body = inline(Envelope<WeeklyView>)))
+)]
 async fn weekly(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let now = Now::read();
     let providers = weather.answers.providers();

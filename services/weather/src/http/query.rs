@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 
 use chassis::envelope::FieldErrors;
+use utoipa::IntoParams;
 
 use crate::answers::answer::Asked;
 use crate::domain::ask::{Ask, ProviderName, Question};
@@ -22,6 +23,44 @@ const HOURS_MAX: usize = 168;
 
 /// Hours given to a client that does not say.
 const HOURS_DEFAULT: usize = 48;
+
+/// The parameters of every question, for documents.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct PlaceParams {
+    /// Degrees north.
+    #[param(minimum = -90, maximum = 90)]
+    lat: f64,
+    /// Degrees east.
+    #[param(minimum = -180, maximum = 180)]
+    lon: f64,
+    /// IANA time zone in whose calendar days are counted.
+    tz: Option<String>,
+    /// `open_meteo` or `nasa_power`. When it is named, no other one answers.
+    provider: Option<String>,
+}
+
+/// How many hours are wanted, for documents.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct HoursParams {
+    /// Hours from the running one on; of `nasa_power` the newest known ones.
+    #[param(minimum = 1, maximum = 168, default = 48)]
+    hours: Option<u32>,
+}
+
+/// Which days are wanted, for documents.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct RangeParams {
+    /// First day.
+    start: Date,
+    /// Last day, not before the first.
+    end: Date,
+}
 
 const REQUIRED: &str = "This field is required.";
 

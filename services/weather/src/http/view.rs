@@ -4,17 +4,22 @@
 
 use jiff::civil::Date;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::ask::Ask;
 use crate::domain::day::Day;
 use crate::domain::report::{Hour, Observation};
 use crate::domain::week::Week;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct CurrentView {
+    /// When it holds, with the offset of the zone that was asked for.
     observed_at: String,
+    /// Air temperature 2 m above ground in degrees Celsius.
     temperature_c: Option<f64>,
+    /// Wind speed 10 m above ground in metres per second.
     wind_speed_mps: Option<f64>,
+    /// The provider.
     source: &'static str,
 }
 
@@ -29,20 +34,27 @@ impl CurrentView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct HourlyView {
     hours: Vec<HourView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_standard: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HourView {
+    /// When it holds; precipitation is that of the hour before.
     timestamp: String,
+    /// Air temperature 2 m above ground in degrees Celsius.
     temperature_c: Option<f64>,
+    /// Precipitation sum in millimetres.
     precipitation_mm: Option<f64>,
+    /// Wind speed 10 m above ground in metres per second.
     wind_speed_mps: Option<f64>,
+    /// Cloud cover in percent.
     cloud_cover_pct: Option<f64>,
+    /// The provider.
     source: &'static str,
 }
 
@@ -60,23 +72,33 @@ impl HourlyView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct DailyView {
     forecasts: Vec<DayView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_standard: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DayView {
+    /// The calendar day at the place.
     day: Date,
+    /// Lowest temperature in degrees Celsius.
     t_min_c: Option<f64>,
+    /// Highest temperature in degrees Celsius.
     t_max_c: Option<f64>,
+    /// Precipitation sum in millimetres.
     precipitation_mm: Option<f64>,
+    /// Highest wind speed in metres per second.
     wind_speed_max_mps: Option<f64>,
+    /// Whether anything that was asked for is missing.
     is_partial: bool,
+    /// Names of the values that are null.
     missing_fields: Vec<&'static str>,
+    /// The provider.
     source: &'static str,
+    /// `complete`, `partial`, `not_yet_available` or `missing`.
     availability: &'static str,
 }
 
@@ -107,24 +129,34 @@ fn day_views(ask: &Ask, days: &[Day], expected_until: Date) -> Vec<DayView> {
         .collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct WeeklyView {
     reports: Vec<WeekView>,
+    /// The clock of `nasa_power`: `LST` (local solar time) for days, `UTC` for hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_standard: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct WeekView {
+    /// The Monday.
     week_start: Date,
+    /// The Sunday.
     week_end: Date,
+    /// Mean of the daily minima that are known, in degrees Celsius.
     t_min_avg_c: Option<f64>,
+    /// Mean of the daily maxima that are known, in degrees Celsius.
     t_max_avg_c: Option<f64>,
+    /// Sum of the daily precipitation that is known, in millimetres.
     precipitation_sum_mm: Option<f64>,
     days: Vec<DayView>,
+    /// Whether anything that was asked for is missing.
     is_partial: bool,
+    /// Days that were asked for and of which nothing is known.
     missing_days_count: usize,
+    /// The provider.
     source: &'static str,
+    /// Days of which something is known: what the averages stand on.
     days_count: usize,
 }
 

@@ -107,10 +107,7 @@ impl Ledger {
 
     /// The time after which a call of this weight may be made; `None` when it may be made now.
     fn refusal(&self, weight: f64, caller: Caller, now_s: i64) -> Option<Duration> {
-        let share = match caller {
-            Caller::Client => 1.0,
-            Caller::Background => 1.0 - self.client_share,
-        };
+        let share = self.share(caller);
         let full =
             |window: &&Window| window.spent(now_s) + weight > window.limit * share + ROUNDING;
         let ends = self
@@ -121,6 +118,18 @@ impl Ledger {
             .chain((now_s < self.closed_until_s).then_some(self.closed_until_s));
         let until_s = ends.max()?;
         Some(Duration::from_secs(u64::try_from(until_s - now_s).unwrap_or(1)))
+    }
+
+    fn largest(&self, caller: Caller) -> f64 {
+        let limits = self.windows.iter().map(|window| window.limit * self.share(caller));
+        limits.fold(f64::INFINITY, f64::min)
+    }
+
+    fn share(&self, caller: Caller) -> f64 {
+        match caller {
+            Caller::Client => 1.0,
+            Caller::Background => 1.0 - self.client_share,
+        }
     }
 
     fn charge(&mut self, weight: f64, now_s: i64) {
@@ -169,6 +178,12 @@ impl Budget {
         }
         ledger.charge(weight, now.unix_seconds());
         Ok(())
+    }
+
+    /// The heaviest call that would ever fit.
+    #[must_use]
+    pub fn largest(&self, caller: Caller) -> f64 {
+        self.lock().largest(caller)
     }
 
     /// Lets no call pass for this long, because the provider has said so.
@@ -253,6 +268,14 @@ mod tests {
             budget.take(1.0, Caller::Client, at(0)).unwrap();
         }
         assert_eq!(budget.take(1.0, Caller::Client, at(0)), wait_s(10));
+    }
+
+    #[test]
+    fn smallest_window_bounds_the_heaviest_call() {
+        let budget = budget(100.0, 40.0, 0.0, 0.25);
+        assert_eq!([Caller::Client, Caller::Background].map(|c| budget.largest(c)), [40.0, 30.0]);
+        let unlimited = Budget::new(ProviderName::NasaPower, BudgetLimits::default());
+        assert_eq!(unlimited.largest(Caller::Background), f64::INFINITY);
     }
 
     #[test]

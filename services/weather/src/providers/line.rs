@@ -2,7 +2,8 @@
 //!
 //! A line is what all hosts of one provider share: permits, budget and counts. Each wire call
 //! waits for a permit, spends its weight and is counted; a fault of the provider's own is answered
-//! by one more call, if the budget allows it.
+//! by one more call, if the budget allows it. Calls that may take long leave one permit to those
+//! that are quick.
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -15,7 +16,7 @@ use axum::http::header::RETRY_AFTER;
 use chassis::client::{BodyError, read_bounded};
 use chassis::clock::Now;
 use chassis::metrics::InFlight;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::ask::ProviderName;
@@ -51,6 +52,8 @@ pub struct Call<'a> {
     pub weight: f64,
     /// Who it is made for.
     pub caller: Caller,
+    /// Whether it may take long, so that it must not use the last permit.
+    pub patient: bool,
 }
 
 /// What came back, whole.
@@ -69,6 +72,8 @@ pub struct Reply {
 pub struct Line {
     provider: ProviderName,
     permits: Semaphore,
+    /// All permits but one: those that calls may hold which take long.
+    patient: Semaphore,
     budget: Arc<Budget>,
     metrics: WeatherMetrics,
     body_bytes_max: usize,
@@ -83,8 +88,14 @@ impl Line {
         body_bytes_max: usize,
         metrics: WeatherMetrics,
     ) -> Self {
-        let (provider, permits) = (budget.provider(), Semaphore::new(calls_max));
-        Self { provider, permits, budget, metrics, body_bytes_max }
+        Self {
+            provider: budget.provider(),
+            permits: Semaphore::new(calls_max),
+            patient: Semaphore::new(calls_max.saturating_sub(1).max(1)),
+            budget,
+            metrics,
+            body_bytes_max,
+        }
     }
 
     /// Makes the call, once more if the provider failed by a fault of its own, and understands the
@@ -99,9 +110,11 @@ impl Line {
     ) -> Result<T, ProviderError> {
         // Who cannot be served anyhow does not wait for a permit first.
         self.allowed(self.budget.check(call.weight, call.caller, Now::read()), call.caller)?;
-        // The semaphore is never closed; if it were, no call would be allowed.
-        let closed = |_| ProviderError::Unreachable { why: "no more calls are made".to_owned() };
-        let _permit = self.permits.acquire().await.map_err(closed)?;
+        let _may_take_long = match call.patient {
+            true => Some(permit(&self.patient).await?),
+            false => None,
+        };
+        let _permit = permit(&self.permits).await?;
         self.spend(call)?;
         let mut attempt = 1;
         loop {
@@ -116,6 +129,12 @@ impl Line {
             }
             attempt += 1;
         }
+    }
+
+    /// The heaviest call that the budget would ever allow.
+    #[must_use]
+    pub fn largest(&self, caller: Caller) -> f64 {
+        self.budget.largest(caller)
     }
 
     fn spend(&self, call: &Call<'_>) -> Result<(), ProviderError> {
@@ -165,6 +184,12 @@ impl Line {
             })?;
         Ok(Reply { status, body, retry_after })
     }
+}
+
+async fn permit(permits: &Semaphore) -> Result<SemaphorePermit<'_>, ProviderError> {
+    // The semaphore is never closed; if it were, no call would be allowed.
+    let closed = |_| ProviderError::Unreachable { why: "no more calls are made".to_owned() };
+    permits.acquire().await.map_err(closed)
 }
 
 /// Waits for `work` until `deadline` has passed since `now`.

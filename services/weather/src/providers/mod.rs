@@ -42,8 +42,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// Longest time that a client waits for it.
     fn deadline(&self) -> Duration;
 
-    /// Asks it, within one deadline that covers waiting for a free call, both attempts and the
-    /// body. The answer has been read in full.
+    /// Asks it, within one deadline that covers waiting for a free call, all attempts and the
+    /// bodies. Where an answer is known to take long the deadline may be later than the one that
+    /// a client waits for. The answer has been read in full.
     ///
     /// # Errors
     /// [`ProviderError`], by what the client should be told.

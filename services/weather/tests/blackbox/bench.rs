@@ -10,7 +10,7 @@ use replay::{Options, Replay, Running};
 /// A running service with a database of its own.
 pub(crate) struct Weather {
     pub(crate) process: Process,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// The service, not started, with nothing of this process's environment. All providers are at one
@@ -35,10 +35,6 @@ impl Weather {
         let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
         let address = line["address"].as_str().expect("an address").parse().expect("an address");
         Self { process, address }
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     pub(crate) async fn get(&self, target: &str) -> Reply {

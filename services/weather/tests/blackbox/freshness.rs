@@ -1,9 +1,12 @@
 //! How old may an answer be, and does it say so?
 
-use harness::Directory;
+use harness::{Directory, Origin};
 use replay::Fault;
 
-use crate::bench::{CURRENT, FORECAST, Weather, berlin_day, program, recorded, shifted};
+use crate::bench::{
+    ARCHIVE, CURRENT, FORECAST, Weather, address, answer_days, berlin_day, daily, program,
+    recorded, shifted,
+};
 
 fn down() -> Fault {
     Fault { status: Some(503), ..Fault::default() }
@@ -90,4 +93,51 @@ async fn w12_answers_survive_a_restart() {
     let body = weather.get(&format!("/api/v1/weather/daily/?{range}")).await.expect_status(200);
     assert_eq!(body.json()["data"]["forecasts"].as_array().unwrap().len(), 3);
     weather.get("/api/v1/weather/current/?lat=1&lon=1").await.expect_status(502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_past_days_are_never_kept_as_complete() {
+    for (gaps_s, expected) in [("0", 2), ("900", 1)] {
+        let (directory, origin) = (Directory::new(), Origin::start().await);
+        answer_days(&origin, ARCHIVE, 1.0, vec![berlin_day(-100)]);
+        let program = program(&directory, &address(&origin))
+            .env("WEATHER_CACHE_TTL_GAPS_S", gaps_s)
+            .env("WEATHER_REVALIDATE_FORECAST_S", "0");
+        let weather = Weather::start(program).await;
+        for _ in 0..2 {
+            let reply = weather.get(&daily(-101, -99)).await.expect_status(200);
+            reply.expect_header("cache-control", &format!("max-age={gaps_s}"));
+        }
+        assert_eq!(origin.calls(ARCHIVE), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn complete_old_days_stay_fresh_for_long() {
+    let (directory, origin) = (Directory::new(), Origin::start().await);
+    answer_days(&origin, ARCHIVE, 1.0, Vec::new());
+    answer_days(&origin, FORECAST, 2.0, Vec::new());
+    let program = program(&directory, &address(&origin))
+        .env("WEATHER_CACHE_TTL_DAILY_S", "60")
+        .env("WEATHER_CACHE_TTL_SETTLED_S", "5000");
+    let weather = Weather::start(program).await;
+    for (target, fresh_s) in
+        [(daily(-101, -99), 5000), (daily(-20, -11), 5000), (daily(-20, -1), 60)]
+    {
+        let reply = weather.get(&target).await.expect_status(200);
+        reply.expect_header("cache-control", &format!("max-age={fresh_s}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_window_of_a_forecast_is_a_setting() {
+    for (window_s, expected) in [("0", "miss"), ("3600", "revalidating")] {
+        let (directory, replay) = (Directory::new(), shifted());
+        let program = program(&directory, &replay.base_url())
+            .env("WEATHER_CACHE_TTL_DAILY_S", "0")
+            .env("WEATHER_REVALIDATE_FORECAST_S", window_s);
+        let weather = Weather::start(program).await;
+        weather.get(&daily(0, 2)).await.expect_status(200).expect_header("x-cache", "miss");
+        weather.get(&daily(0, 2)).await.expect_status(200).expect_header("x-cache", expected);
+    }
 }

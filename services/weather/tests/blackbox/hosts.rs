@@ -1,10 +1,10 @@
 //! Is each day asked of the host that knows it, and is one answer made of all?
 
-use harness::{Answer, Directory, Origin, Program};
+use harness::{Answer, Directory, Origin, Program, launch};
 use jiff::civil::Date;
 
 use crate::bench::{
-    ARCHIVE, CURRENT, FORECAST, Weather, address, answer_days, berlin_day, daily, program,
+    ARCHIVE, CURRENT, FORECAST, Weather, address, answer_days, berlin_day, daily, days_of, program,
 };
 
 /// The last day of which the forecast host is not asked, in days after today.
@@ -129,6 +129,44 @@ async fn w7_both_hosts_share_one_deadline() {
     let program = hosts.program(&directory).env("OPEN_METEO_TIMEOUT_MS", "300");
     let weather = Weather::start(program).await;
     weather.get(&daily(OLD, OLD + 1)).await.expect_status(504);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_answer_of_the_archive_is_there_for_the_next_client() {
+    let (directory, hosts) = (Directory::new(), Hosts::start(Vec::new()).await);
+    let day = berlin_day(OLD);
+    let query = format!("start_date={day}&end_date={day}");
+    let body = days_of(&query, FROM_ARCHIVE, &[]);
+    hosts.archive.on(ARCHIVE, Answer::json(body).hold());
+    let program = hosts.program(&directory).env("OPEN_METEO_TIMEOUT_MS", "300");
+    let weather = Weather::start(program).await;
+    weather.get(&daily(OLD, OLD)).await.expect_status(504);
+    hosts.archive.release(ARCHIVE);
+    hosts.archive.wait_until_idle().await;
+    let body = weather.get(&daily(OLD, OLD)).await.expect_status(200).json();
+    assert_eq!(highest(&body), [Some(FROM_ARCHIVE)]);
+    assert_eq!(hosts.archive.calls(ARCHIVE), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_archive_leaves_a_permit_to_the_forecast() {
+    let (directory, hosts) = (Directory::new(), Hosts::start(Vec::new()).await);
+    hosts.archive.on(ARCHIVE, Answer::json("{}").hold());
+    let program = hosts.program(&directory).env("OPEN_METEO_TIMEOUT_MS", "5000");
+    let weather = Weather::start(program).await;
+    let slow = launch(4, |number| {
+        let target = daily(OLD, OLD).replace("lat=52.52", &format!("lat={number}"));
+        weather.request("GET", &target).send()
+    });
+    hosts.archive.wait_for_in_flight(3).await;
+    weather.get(&daily(0, 1)).await.expect_status(200);
+    assert_eq!(hosts.archive.calls(ARCHIVE), 3, "the fourth waits");
+    hosts.archive.release(ARCHIVE);
+    hosts.archive.wait_for_calls(ARCHIVE, 4).await;
+    hosts.archive.release(ARCHIVE);
+    for reply in slow.await.expect("4 clients") {
+        reply.expect_status(502);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,8 @@
     reason = "a failed test panics"
 )]
 
+mod auth;
+mod auth_keys;
 mod bench;
 mod budget;
 mod contract;
@@ -15,6 +17,7 @@ mod durability;
 mod freshness;
 mod hosts;
 mod lifecycle;
+mod openapi;
 mod power;
 mod provider;
 mod warm;

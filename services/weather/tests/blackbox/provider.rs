@@ -138,3 +138,55 @@ async fn answer_over_the_size_limit_is_refused() {
     let weather = Weather::start(program).await;
     weather.get(CURRENT).await.expect_status(502);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w4_no_hour_is_lost_or_doubled_when_clocks_change() {
+    // The recorded week under dates on which clocks in Berlin change, with the one offset that the
+    // provider takes for all of an answer: that of the moment of the call.
+    for (first, offset_s, changed, expected) in [
+        (25, 3600, "2021-03", ["2021-03-28T01:00:00+01:00", "2021-03-28T03:00:00+02:00"]),
+        (25, 7200, "2021-10", ["2021-10-31T02:00:00+02:00", "2021-10-31T02:00:00+01:00"]),
+    ] {
+        let mut body: serde_json::Value = serde_json::from_str(RECORDED).unwrap();
+        body["utc_offset_seconds"] = offset_s.into();
+        for (number, time) in body["hourly"]["time"].as_array_mut().unwrap().iter_mut().enumerate()
+        {
+            *time = format!("{changed}-{}T{:02}:00", first + number / 24, number % 24).into();
+        }
+        let (directory, origin) = (Directory::new(), Origin::start().await);
+        origin.json(FORECAST, body.to_string());
+        let weather = Weather::start(program(&directory, &crate::bench::address(&origin))).await;
+        let target = "/api/v1/weather/hourly/?lat=52.52&lon=13.42&tz=Europe/Berlin&hours=168";
+        let body = weather.get(target).await.expect_status(200).json();
+        let hours = body["data"]["hours"].as_array().unwrap();
+        let stamps: Vec<_> = hours.iter().map(|hour| hour["timestamp"].as_str().unwrap()).collect();
+        assert_eq!(stamps.len(), 168);
+        let instant = |stamp: &&str| stamp.parse::<jiff::Timestamp>().unwrap().as_second();
+        let instants: Vec<_> = stamps.iter().map(instant).collect();
+        assert!(instants.windows(2).all(|pair| pair[1] - pair[0] == 3600), "{changed}");
+        assert!(stamps.windows(2).any(|pair| pair == expected), "{changed}: {stamps:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w14_week_says_how_many_days_it_stands_on() {
+    let (directory, replay) = (Directory::new(), crate::bench::shifted());
+    let weather = Weather::start(program(&directory, &replay.base_url())).await;
+    // The recording has seven days from today on; the eighth is not known.
+    let target = crate::bench::daily(0, 7).replace("/daily/", "/weekly/");
+    let body = weather.get(&target).await.expect_status(200).json();
+    let weeks = body["data"]["reports"].as_array().unwrap();
+    let sum = |key: &str| weeks.iter().map(|week| week[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("days_count"), sum("missing_days_count")), (7, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w9_memory_holds_as_many_answers_as_it_is_given() {
+    let (directory, replay) = (Directory::new(), recorded());
+    let program = program(&directory, &replay.base_url()).env("WEATHER_CACHE_ENTRIES_MAX", "2");
+    let weather = Weather::start(program).await;
+    for (lat, expected) in [(1, "miss"), (2, "miss"), (3, "miss"), (3, "hit"), (1, "miss")] {
+        let target = format!("/api/v1/weather/current/?lat={lat}&lon=13.42");
+        weather.get(&target).await.expect_status(200).expect_header("x-cache", expected);
+    }
+}

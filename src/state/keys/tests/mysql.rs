@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 
+use apikey::hash::Pepper;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +14,7 @@ use super::super::{
     KeysError, KeysOptions, MysqlOptions, REMEMBER_MIN, RememberedKey, SharedKeyMemory,
 };
 use super::*;
-use crate::auth::{SharedSecret, generate_key};
+use crate::auth::generate_key;
 
 const PEPPER: &str = "test-pepper";
 const REMEMBER: Duration = Duration::from_secs(600);
@@ -80,7 +81,7 @@ impl Bench {
 }
 
 async fn open(db: &MariaDb, change: impl FnOnce(&mut KeysOptions)) -> Arc<Keys> {
-    let mysql = MysqlOptions::new(db.url(), SharedSecret::new(PEPPER.as_bytes()));
+    let mysql = MysqlOptions::new(db.url(), Pepper::new(PEPPER.as_bytes()));
     let mut options = KeysOptions { mysql: Some(mysql), ..KeysOptions::default() };
     change(&mut options);
     Arc::new(Keys::open(options).await.unwrap())
@@ -427,7 +428,7 @@ async fn another_process_needs_no_hash_for_a_shared_key() {
 
 #[tokio::test]
 async fn keys_that_would_be_forgotten_between_two_uses_are_a_fault() {
-    let mysql = MysqlOptions::new("mysql://u@h/d".into(), SharedSecret::new(*b"pepper"));
+    let mysql = MysqlOptions::new("mysql://u@h/d".into(), Pepper::new(*b"pepper"));
     let short = REMEMBER_MIN - Duration::from_secs(1);
     let options = KeysOptions { mysql: Some(mysql), remember: short, ..KeysOptions::default() };
     let error = Keys::open(options).await.err().unwrap();

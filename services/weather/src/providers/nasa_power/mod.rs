@@ -91,7 +91,9 @@ impl NasaPower {
         caller: Caller,
     ) -> Result<Fetched, ProviderError> {
         let query = series.query(ask.cell, self.settings.community);
-        let call = Call { host: &self.host, path: series.path, query, weight: WEIGHT, caller };
+        let (host, path, weight) = (&self.host, series.path, WEIGHT);
+        let patient = caller == Caller::Background;
+        let call = Call { host, path, query, weight, caller, patient };
         self.line.call(&call, |reply| understood(ask, reply)).await
     }
 }

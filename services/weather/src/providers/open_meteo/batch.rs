@@ -3,18 +3,29 @@
 use axum::body::Bytes;
 use serde_json::value::RawValue;
 
-use crate::domain::ask::Ask;
+use crate::domain::ask::{Ask, Question};
 use crate::providers::failure::ProviderError;
 
-/// Places in `asks` that can be asked together: same question, same zone, at most `points_max`
-/// of them (at least one). Groups come in the order of their first ask.
+/// Points in one call at most: an answer about so many points and a year of days stays below the
+/// bound of a body, and the address below that of any server.
+const POINTS_PER_CALL_MAX: u8 = 50;
+
+/// How many points of this weight each fit into a call that may weigh `largest`; at least one.
 #[must_use]
-pub fn groups(asks: &[Ask], points_max: usize) -> Vec<Vec<usize>> {
+pub fn points_max(weight: f64, largest: f64) -> usize {
+    let fits = |points: &u8| f64::from(*points) * weight <= largest;
+    usize::from((1..=POINTS_PER_CALL_MAX).take_while(fits).last().unwrap_or(1))
+}
+
+/// Places in `asks` that can be asked together: same question, same zone, and no more of them than
+/// `points_max` says (at least one). Groups come in the order of their first ask.
+#[must_use]
+pub fn groups(asks: &[Ask], points_max: impl Fn(Question) -> usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (place, ask) in asks.iter().enumerate() {
         let joins = |group: &&mut Vec<usize>| {
             let first = group.first().and_then(|first| asks.get(*first));
-            group.len() < points_max
+            group.len() < points_max(ask.question)
                 && first.is_some_and(|first| {
                     first.question == ask.question && first.zone.name() == ask.zone.name()
                 })
@@ -52,7 +63,7 @@ pub fn split(body: &Bytes, count: usize) -> Result<Vec<Bytes>, ProviderError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
-    use crate::domain::ask::{ProviderName, Question};
+    use crate::domain::ask::ProviderName;
     use crate::domain::place::{Cell, Zone};
 
     fn ask(question: Question, lat: f64, zone: &str) -> Ask {
@@ -75,7 +86,14 @@ mod tests {
             ask(Question::Current, 4.0, nairobi),
             ask(Question::Current, 5.0, nairobi),
         ];
-        assert_eq!(groups(&asks, 3), [vec![0, 2, 4], vec![1], vec![3], vec![5]]);
+        assert_eq!(groups(&asks, |_| 3), [vec![0, 2, 4], vec![1], vec![3], vec![5]]);
+    }
+
+    #[test]
+    fn call_is_no_heavier_than_the_budget_allows() {
+        assert_eq!(points_max(1.0, f64::INFINITY), 50);
+        assert_eq!(points_max(10.4, 420.0), 40);
+        assert_eq!(points_max(10.4, 5.0), 1);
     }
 
     #[test]

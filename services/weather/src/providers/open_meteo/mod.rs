@@ -30,10 +30,6 @@ use crate::providers::line::{Call, Host, Line, Reply, within};
 use crate::providers::open_meteo::plan::Plan;
 use crate::providers::{Fetched, Provider};
 
-/// Points in one call at most: an answer about so many points and a year of days stays below the
-/// bound of a body, and the address below that of any server.
-const POINTS_PER_CALL_MAX: usize = 50;
-
 /// The path of the forecast and of the historical forecast.
 const FORECAST: &str = "/v1/forecast";
 
@@ -119,11 +115,8 @@ impl OpenMeteo {
         let cells: Vec<Cell> = asks.iter().map(|ask| ask.cell).collect();
         let points = Points { zone: &first.zone, cells: &cells, caller };
         let today = crate::time::today(&first.zone, now);
-        let deadline = match caller {
-            Caller::Client => self.settings.deadline,
-            Caller::Background => self.settings.background_deadline,
-        };
         let plan = Plan::new(first.question, today);
+        let deadline = self.deadline_of(plan, caller);
         let parts = within(deadline, now, async {
             tokio::try_join!(
                 self.part(&self.hosts.archive, ARCHIVE, plan.archive, points),
@@ -141,6 +134,15 @@ impl OpenMeteo {
         let took = Now::read().instant.saturating_duration_since(now.instant);
         let fetched = |(ask, answer): (&&Ask, Answer)| answer.fetched(ask, took);
         asks.iter().zip(answers).map(fetched).collect()
+    }
+
+    /// A point that the archive has not read for long takes it 10 to 20 s. The client goes after
+    /// its own deadline, but the call goes on, so that the next one finds the answer.
+    fn deadline_of(&self, plan: Plan, caller: Caller) -> Duration {
+        match caller {
+            Caller::Client if plan.archive.is_none() => self.settings.deadline,
+            Caller::Client | Caller::Background => self.settings.background_deadline,
+        }
     }
 
     /// Asks the historical forecast for past days that the other hosts left incomplete.
@@ -188,7 +190,9 @@ impl OpenMeteo {
             query.push(("apikey", key.clone()));
         }
         let weight = request::weight(question) * request::count(points.cells);
-        let call = Call { host, path, query, weight, caller: points.caller };
+        let caller = points.caller;
+        let patient = caller == Caller::Background || path == ARCHIVE;
+        let call = Call { host, path, query, weight, caller, patient };
         self.line.call(&call, |reply| understood(question, reply, points.cells.len())).await
     }
 }
@@ -273,7 +277,9 @@ impl Provider for OpenMeteo {
 
     async fn fetch_many(&self, asks: &[Ask], now: Now) -> Vec<Result<Fetched, ProviderError>> {
         let mut results: Vec<Option<Result<Fetched, ProviderError>>> = vec![None; asks.len()];
-        for places in batch::groups(asks, POINTS_PER_CALL_MAX) {
+        let largest = self.line.largest(Caller::Background);
+        let points_max = |question| batch::points_max(request::weight(question), largest);
+        for places in batch::groups(asks, points_max) {
             let group: Vec<&Ask> = places.iter().filter_map(|place| asks.get(*place)).collect();
             // Each call has a deadline of its own; the calendar stays that of `now`.
             let now = Now { instant: Now::read().instant, ..now };

@@ -14,7 +14,8 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::fair::{FairQueue, Flow, NoRoom};
+pub use crate::fair::Flow;
+use crate::fair::{FairQueue, NoRoom};
 
 type Work = Box<dyn for<'a> FnOnce(Running<'a>) + Send>;
 

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::fair::Flow;
-use super::memory::Tag;
+use crate::fair::Flow;
+
+/// How keys are told apart: by a digest under a secret, never by themselves.
+pub type Tag = [u8; 32];
 
 /// All flights under way.
 #[derive(Debug)]
-pub(super) struct Flights<T> {
+pub struct Flights<T> {
     air: Mutex<Air<T>>,
     shared_max: usize,
 }
@@ -28,7 +30,7 @@ struct Air<T> {
 
 /// What a caller finds at the gate.
 #[derive(Debug)]
-pub(super) enum Boarding<T: Clone> {
+pub enum Boarding<T: Clone> {
     /// It leads: it has to find out, and to land.
     Lead(Lead<T>),
     /// Another leads: the outcome comes here.
@@ -40,7 +42,7 @@ pub(super) enum Boarding<T: Clone> {
 /// The duty to end a flight. Dropped without [`Lead::land`], who waits is told that the leader is
 /// lost, and may lead in its turn.
 #[derive(Debug)]
-pub(super) struct Lead<T: Clone> {
+pub struct Lead<T: Clone> {
     flights: Arc<Flights<T>>,
     tag: Tag,
     flow: Flow,
@@ -49,17 +51,17 @@ pub(super) struct Lead<T: Clone> {
 
 /// A wait for the outcome of a flight.
 #[derive(Debug)]
-pub(super) struct Passenger<T>(watch::Receiver<Option<T>>);
+pub struct Passenger<T>(watch::Receiver<Option<T>>);
 
 impl<T: Clone> Flights<T> {
     /// Room for `shared_max` flights of anybody, and for as many more of clients that lead none.
-    pub(super) fn new(shared_max: usize) -> Self {
+    pub fn new(shared_max: usize) -> Self {
         let air = Air { flights: HashMap::new(), led: HashMap::new() };
         Self { air: Mutex::new(air), shared_max }
     }
 
     /// Joins the flight of a key, or begins to lead one.
-    pub(super) fn board(self: &Arc<Self>, tag: Tag, flow: Flow) -> Boarding<T> {
+    pub fn board(self: &Arc<Self>, tag: Tag, flow: Flow) -> Boarding<T> {
         let mut air = self.lock();
         if let Some(outcome) = air.flights.get(&tag) {
             return Boarding::Join(Passenger(outcome.clone()));
@@ -82,22 +84,22 @@ impl<T: Clone> Flights<T> {
 
 impl<T: Clone> Lead<T> {
     /// A wait for the outcome of this flight.
-    pub(super) fn passenger(&self) -> Passenger<T> {
+    pub fn passenger(&self) -> Passenger<T> {
         Passenger(self.outcome.subscribe())
     }
 
     /// The key that it is about.
-    pub(super) fn tag(&self) -> Tag {
+    pub fn tag(&self) -> Tag {
         self.tag
     }
 
     /// Who leads it.
-    pub(super) fn flow(&self) -> Flow {
+    pub fn flow(&self) -> Flow {
         self.flow
     }
 
     /// Ends the flight: who waits gets `outcome`.
-    pub(super) fn land(self, outcome: T) {
+    pub fn land(self, outcome: T) {
         self.outcome.send_replace(Some(outcome));
     }
 }
@@ -115,7 +117,7 @@ impl<T: Clone> Drop for Lead<T> {
 
 impl<T: Clone> Passenger<T> {
     /// Waits for the outcome; `None` when the leader was lost.
-    pub(super) async fn outcome(mut self) -> Option<T> {
+    pub async fn outcome(mut self) -> Option<T> {
         let landed = self.0.wait_for(Option::is_some).await.ok()?;
         landed.clone()
     }

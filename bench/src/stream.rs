@@ -12,9 +12,20 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::job::Job;
-use crate::client::{Client, now};
+use crate::client::{Answer, Client, now};
 use crate::latency::Latencies;
+
+/// One kind of request, as often as it is wanted.
+pub(crate) trait Job: Send + Sync {
+    /// The next request.
+    fn request(&self) -> Vec<u8>;
+
+    /// Whether this is its answer.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check(&self, answer: &Answer) -> Result<(), String>;
+}
 
 /// How often is asked, and over how many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,6 @@ use pbkdf2::{Algorithm, Params, pbkdf2_hmac, pbkdf2_hmac_with_params};
 use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
-use super::rule::SharedSecret;
-
 /// The longest text that is read as a hash, in bytes; the tables' column is half as long.
 pub const HASH_BYTES_MAX: usize = 256;
 /// The most iterations that are computed: some seconds of one core.
@@ -22,6 +20,24 @@ pub const ITERATIONS_MAX: u32 = 10_000_000;
 
 const ALGORITHM: &str = "pbkdf2_sha256";
 const DIGEST_BYTES: usize = 32;
+
+/// What stands before each key when it is hashed. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pepper(Box<[u8]>);
+
+impl Pepper {
+    /// Takes the pepper's bytes as they are.
+    #[must_use]
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper(redacted)")
+    }
+}
 
 /// Why a stored hash cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,8 +105,8 @@ impl SlowHash {
     /// Whether this is the hash of `key`. Slow on purpose: never to be called where others wait.
     /// The comparison takes the same time wherever the two differ.
     #[must_use]
-    pub fn matches(&self, pepper: &SharedSecret, key: &[u8]) -> bool {
-        let peppered = [pepper.bytes(), b":", key].concat();
+    pub fn matches(&self, pepper: &Pepper, key: &[u8]) -> bool {
+        let peppered = [&*pepper.0, b":", key].concat();
         let digest = derive(&peppered, self.salt.as_bytes(), self.iterations.get());
         digest.as_slice().ct_eq(self.digest.as_slice()).into()
     }
@@ -125,8 +141,8 @@ fn derive(peppered: &[u8], salt: &[u8], iterations: u32) -> [u8; DIGEST_BYTES] {
 /// The digest by which processes with the same pepper can tell each other of a key without
 /// knowing it: HMAC-SHA256 of the key, as the operator's system computes it for its own cache.
 #[must_use]
-pub fn peppered_digest(pepper: &SharedSecret, key: &[u8]) -> [u8; DIGEST_BYTES] {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, pepper.bytes()), key);
+pub fn peppered_digest(pepper: &Pepper, key: &[u8]) -> [u8; DIGEST_BYTES] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &pepper.0), key);
     let mut digest = [0; DIGEST_BYTES];
     for (to, from) in digest.iter_mut().zip(tag.as_ref()) {
         *to = *from;
@@ -150,8 +166,8 @@ mod tests {
     const LONG_HASH: &str = "pbkdf2_sha256$1000000$Zx81pQmN4vT7bLkR2cWs9H$\
                              wN/NNjNIKi99gCGA8iAknbM9GJW4v3c5NGrE5RH4jpc=";
 
-    fn pepper() -> SharedSecret {
-        SharedSecret::new(*b"test-pepper")
+    fn pepper() -> Pepper {
+        Pepper::new(*b"test-pepper")
     }
 
     #[test]
@@ -163,7 +179,7 @@ mod tests {
         }
         let hash = SlowHash::parse(HASH).unwrap();
         assert!(!hash.matches(&pepper(), b"wk_live_other"));
-        assert!(!hash.matches(&SharedSecret::new(*b"dev-pepper"), KEY));
+        assert!(!hash.matches(&Pepper::new(*b"dev-pepper"), KEY));
         assert!(!SlowHash::parse(&HASH.replace("1000", "1001")).unwrap().matches(&pepper(), KEY));
         assert!(!SlowHash::parse(&HASH.replace("abc", "abd")).unwrap().matches(&pepper(), KEY));
     }
