@@ -339,4 +339,30 @@ mod tests {
             assert!(error.to_string().contains(wanted), "{error}");
         }
     }
+
+    #[test]
+    fn bounds_of_the_database_are_read() {
+        let database = read(&[
+            ("WEATHER_DATABASE_URL", "mysql://me@host/db"),
+            ("WEATHER_DATABASE_CONNECTIONS_MAX", "7"),
+            ("WEATHER_DATABASE_WAITING_MAX", "8"),
+            ("WEATHER_DATABASE_ACQUIRE_TIMEOUT_MS", "90"),
+            ("WEATHER_DATABASE_STATEMENT_TIMEOUT_MS", "100"),
+        ])
+        .store
+        .database;
+        assert_eq!(database.url.scheme(), "mysql");
+        assert_eq!((database.connections_max, database.waiting_max), (7, 8));
+        assert_eq!(database.acquire_timeout, Duration::from_millis(90));
+        assert_eq!(database.statement_timeout, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn points_may_use_most_of_what_is_not_for_clients() {
+        let calls = |pairs: &[(&str, &str)]| read(pairs).warm.calls_per_day;
+        assert!((calls(&[]) - 5600.0).abs() < 1e-6);
+        assert!(calls(&[("OPEN_METEO_BUDGET_DAY", "0")]).abs() < 1e-6, "no limit");
+        let none = calls(&[("OPEN_METEO_BUDGET_CLIENT_SHARE_PCT", "100")]);
+        assert!((none - 1.0).abs() < 1e-6, "next to none is not no limit");
+    }
 }

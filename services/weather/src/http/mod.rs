@@ -74,6 +74,7 @@ pub fn routes(weather: Weather) -> OpenApiRouter {
         .routes(routes!(daily))
         .routes(routes!(weekly))
         .routes(routes!(week::week))
+        .merge(points::routes())
         .with_state(weather)
 }
 

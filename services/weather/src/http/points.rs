@@ -9,10 +9,15 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use chassis::envelope::{self, Failure, FieldErrors};
+use chassis::openapi::Envelope;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::domain::point::{Point, PointState};
 use crate::http::Weather;
@@ -25,13 +30,72 @@ const FAULTS_MAX: usize = 20;
 /// What names the list in a body and in faults.
 const POINTS: &str = "points";
 
-#[derive(Serialize)]
+/// A point and how fetching for it went.
+#[derive(Serialize, ToSchema)]
 struct PointView {
+    /// Degrees north of the centre of its cell.
     lat: f64,
+    /// Degrees east of the centre of its cell.
     lon: f64,
+    /// IANA time zone in whose calendar its days are counted.
     tz: String,
+    /// When all its answers were last fetched.
     last_ok: Option<String>,
+    /// Why the newest attempt failed.
     last_error: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RegisteredView {
+    /// Points in the request.
+    registered: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RemovedView {
+    /// Whether the point was listed.
+    removed: bool,
+}
+
+/// A body of `PUT`, for documents.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct PointsBody {
+    /// The points to be added.
+    points: Vec<PointBody>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct PointBody {
+    /// Degrees north.
+    lat: f64,
+    /// Degrees east.
+    lon: f64,
+    /// IANA time zone in whose calendar its days are counted.
+    tz: Option<String>,
+}
+
+/// The parameters that name a point, for documents.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+struct PointParams {
+    /// Degrees north.
+    #[param(minimum = -90, maximum = 90)]
+    lat: f64,
+    /// Degrees east.
+    #[param(minimum = -180, maximum = 180)]
+    lon: f64,
+    /// IANA time zone in whose calendar its days are counted.
+    tz: Option<String>,
+}
+
+/// The routes of points, documented; with a slash at the end they are the same.
+pub(super) fn routes() -> OpenApiRouter<Weather> {
+    OpenApiRouter::new()
+        .routes(routes!(list, register, remove))
+        .route("/api/v1/weather/points/", get(list).put(register).delete(remove))
 }
 
 impl PointView {
@@ -47,7 +111,12 @@ impl PointView {
     }
 }
 
-pub(super) async fn list(State(weather): State<Weather>) -> Response {
+/// The points that are kept warm.
+#[utoipa::path(
+    get, path = "/api/v1/weather/points",
+    responses((status = 200, description = "From south to north.", body = inline(Envelope<Vec<PointView>>)))
+)]
+async fn list(State(weather): State<Weather>) -> Response {
     match weather.points.list().await {
         Ok(states) => {
             uncached(envelope::ok(&states.into_iter().map(PointView::new).collect::<Vec<_>>()))
@@ -56,26 +125,36 @@ pub(super) async fn list(State(weather): State<Weather>) -> Response {
     }
 }
 
-pub(super) async fn register(State(weather): State<Weather>, body: Bytes) -> Response {
+/// Keeps more points warm.
+#[utoipa::path(
+    put, path = "/api/v1/weather/points", request_body = inline(PointsBody),
+    responses((status = 200, description = "They are listed.", body = inline(Envelope<RegisteredView>)))
+)]
+async fn register(State(weather): State<Weather>, body: Bytes) -> Response {
     let points_max = weather.points.points_max();
     let points = match points_of(&body, points_max, &weather.rules) {
         Ok(points) => points,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
     match weather.points.register(&points).await {
-        Ok(true) => uncached(envelope::ok(&serde_json::json!({ "registered": points.len() }))),
+        Ok(true) => uncached(envelope::ok(&RegisteredView { registered: points.len() })),
         Ok(false) => Failure::fields(too_many(points_max)).into_response(),
         Err(error) => refused(&error),
     }
 }
 
-pub(super) async fn remove(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
+/// Keeps a point warm no longer.
+#[utoipa::path(
+    delete, path = "/api/v1/weather/points", params(PointParams),
+    responses((status = 200, description = "It is not listed.", body = inline(Envelope<RemovedView>)))
+)]
+async fn remove(State(weather): State<Weather>, Query(pairs): Query<Pairs>) -> Response {
     let point = match query::point(&pairs, &weather.rules) {
         Ok(point) => point,
         Err(faults) => return Failure::fields(faults).into_response(),
     };
     match weather.points.remove(&point).await {
-        Ok(removed) => uncached(envelope::ok(&serde_json::json!({ "removed": removed }))),
+        Ok(removed) => uncached(envelope::ok(&RemovedView { removed })),
         Err(error) => refused(&error),
     }
 }

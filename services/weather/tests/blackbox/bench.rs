@@ -37,10 +37,6 @@ impl Weather {
         Self { process, address }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     pub(crate) async fn get(&self, target: &str) -> Reply {
         self.request("GET", target).send().await
     }

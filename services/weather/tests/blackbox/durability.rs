@@ -28,7 +28,7 @@ impl Load {
     /// Asks about the points in `points`.
     fn start(weather: &Weather, points: std::ops::Range<usize>) -> Self {
         let (next, end) = (Arc::new(AtomicUsize::new(points.start)), points.end);
-        let address = weather.address();
+        let address = weather.address;
         let client = |_| {
             let next = Arc::clone(&next);
             async move {

@@ -48,6 +48,22 @@ async fn answers_of_the_second_provider_fit_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_about_points_fit_the_document() {
+    let (directory, replay) = (Directory::new(), shifted());
+    let weather = Weather::start(program(&directory, &replay.base_url())).await;
+    let document = OpenApi::of(weather.address).await;
+    let path = "/api/v1/weather/points";
+    let body = serde_json::json!({"points": [{"lat": 52.52, "lon": 13.42}]});
+    let put = weather.request("PUT", path).json(&body).send().await.expect_status(200);
+    document.check(&format!("PUT {path}"), &put);
+    document.check(&format!("PUT {path}"), &weather.request("PUT", path).body("x").send().await);
+    document.check(&format!("GET {path}"), &weather.get(path).await.expect_status(200));
+    let target = format!("{path}?lat=52.52&lon=13.42");
+    let deleted = weather.request("DELETE", &target).send().await.expect_status(200);
+    document.check(&format!("DELETE {path}"), &deleted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn document_is_titled_and_carries_the_units() {
     let (directory, replay) = (Directory::new(), shifted());
     let weather = Weather::start(program(&directory, &replay.base_url())).await;
