@@ -6,14 +6,18 @@
 //! | `GET /api/v1/ndvi` | samples of a farm, or how to ask |
 //! | `POST /api/v1/ndvi` | stores a sample |
 //! | `POST /api/v1/ndvi/statistics` | statistics of a polygon over scenes |
+//! | `POST /api/v1/statistics` | the same by interval, as the Sentinel Hub Statistical API asks and tells it |
+//! | `POST /api/v1/stac/statistics` | the same of one day, as titiler asks and tells it |
 //! | `POST /api/v1/preprocess` | 501: radar is not processed here |
 
 mod body;
 mod ingest;
 mod query;
 mod samples;
+mod sentinel_hub;
 mod statistics;
 mod statistics_request;
+mod titiler;
 
 use std::sync::Arc;
 
@@ -34,7 +38,12 @@ use crate::store::{SampleStore, StoreError};
 const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Routes whose POST changes nothing: its question has a polygon in it.
-pub const POSTS_THAT_READ: [&str; 2] = ["/api/v1/ndvi/statistics", "/api/v1/preprocess"];
+pub const POSTS_THAT_READ: [&str; 4] = [
+    "/api/v1/ndvi/statistics",
+    "/api/v1/statistics",
+    "/api/v1/stac/statistics",
+    "/api/v1/preprocess",
+];
 
 /// What a request for statistics may ask.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +78,8 @@ pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
         .route("/api/v1/", get(endpoints))
         .route("/api/v1/ndvi", get(samples::find).post(ingest::ingest).layer(with_geometry()))
         .route("/api/v1/ndvi/statistics", post(statistics::statistics).layer(with_geometry()))
+        .route("/api/v1/statistics", post(sentinel_hub::statistics).layer(with_geometry()))
+        .route("/api/v1/stac/statistics", post(titiler::statistics).layer(with_geometry()))
         .route("/api/v1/preprocess", post(preprocess))
         .with_state(ndvi)
 }
@@ -86,9 +97,14 @@ async fn root() -> Response {
 async fn endpoints() -> Response {
     #[derive(Serialize)]
     struct Endpoints {
-        endpoints: [&'static str; 2],
+        endpoints: [&'static str; 4],
     }
-    let endpoints = ["/api/v1/ndvi", "/api/v1/ndvi/statistics"];
+    let endpoints = [
+        "/api/v1/ndvi",
+        "/api/v1/ndvi/statistics",
+        "/api/v1/statistics",
+        "/api/v1/stac/statistics",
+    ];
     envelope::success(StatusCode::OK, "ok", &Endpoints { endpoints })
 }
 

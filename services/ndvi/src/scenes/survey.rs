@@ -13,7 +13,7 @@ use super::stac::{Catalogue, Search, SearchError};
 use crate::domain::cloud::ClassSet;
 use crate::domain::footprint::Footprint;
 use crate::domain::grid::Grid;
-use crate::domain::observation::{Bands, Observation, observe};
+use crate::domain::observation::{Bands, CloseObservation, Observation, observe, observe_closely};
 use crate::domain::offset::OffsetFacts;
 use crate::domain::outline::Outline;
 use crate::domain::raster::{NdviGrid, TooWide, raster_of};
@@ -48,20 +48,20 @@ pub struct Surveyor {
 
 /// What a survey found.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Survey<T = Observation> {
     /// One entry for each scene, in order of time.
-    pub scenes: Vec<Surveyed>,
+    pub scenes: Vec<Surveyed<T>>,
     /// Scenes that the catalogue lists in a form that cannot be read.
     pub unusable_scenes: usize,
 }
 
 /// A scene with its numbers, or with the reason why there are none.
 #[derive(Debug)]
-pub struct Surveyed {
+pub struct Surveyed<T = Observation> {
     /// The scene.
     pub scene: Scene,
     /// Its statistics of the field.
-    pub outcome: Result<Observation, SceneError>,
+    pub outcome: Result<T, SceneError>,
 }
 
 impl Surveyor {
@@ -82,21 +82,48 @@ impl Surveyor {
     /// # Errors
     /// When the search itself fails or takes all the time there is.
     pub async fn survey(&self, search: &Search, now: Now) -> Result<Survey, SurveyError> {
+        self.survey_as(search, now, observe).await
+    }
+
+    /// The same with every whole percentile.
+    ///
+    /// # Errors
+    /// As [`Surveyor::survey`].
+    pub async fn survey_closely(
+        &self,
+        search: &Search,
+        now: Now,
+    ) -> Result<Survey<CloseObservation>, SurveyError> {
+        self.survey_as(search, now, observe_closely).await
+    }
+
+    async fn survey_as<T: Send + 'static>(
+        &self,
+        search: &Search,
+        now: Now,
+        compute: Computation<T>,
+    ) -> Result<Survey<T>, SurveyError> {
         let deadline = Instant::from_std(now.instant) + self.settings.deadline;
         let found = timeout_at(deadline, self.catalogue.search(search))
             .await
             .map_err(|_elapsed| SurveyError::Deadline(self.settings.deadline))??;
         let outline = Arc::new(search.outline.clone());
         let scenes = futures::stream::iter(best_copies(found.scenes))
-            .map(|scene| self.surveyed(scene, Arc::clone(&outline), deadline))
+            .map(|scene| self.surveyed(scene, Arc::clone(&outline), deadline, compute))
             .buffered(self.settings.scenes_parallel)
             .collect()
             .await;
         Ok(Survey { scenes, unusable_scenes: found.unusable.len() })
     }
 
-    async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, deadline: Instant) -> Surveyed {
-        let read = timeout_at(deadline, self.read(&scene, &outline, observe));
+    async fn surveyed<T: Send + 'static>(
+        &self,
+        scene: Scene,
+        outline: Arc<Outline>,
+        deadline: Instant,
+        compute: Computation<T>,
+    ) -> Surveyed<T> {
+        let read = timeout_at(deadline, self.read(&scene, &outline, compute));
         let outcome = match read.await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(SceneError::Deadline(self.settings.deadline)),

@@ -10,6 +10,7 @@
 mod auth;
 mod bench;
 mod contract;
+mod dialects;
 mod geotiff;
 mod golden;
 mod ingestion;
