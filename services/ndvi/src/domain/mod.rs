@@ -18,6 +18,7 @@ pub mod job;
 pub mod observation;
 pub mod offset;
 pub mod outline;
+pub mod percents;
 pub mod raster;
 pub mod retry;
 pub mod sample;

@@ -6,6 +6,7 @@ use super::band::Band;
 use super::cloud::{ClassSet, is_cloud};
 use super::footprint::{Footprint, PixelRule};
 use super::offset::{OffsetDecision, OffsetEvidence, OffsetFacts, OffsetReason, decide};
+use super::percents::Percents;
 use super::statistics::{NO_DATA, Summary, ndvi};
 
 /// SCL class of a pixel that the classification does not cover.
@@ -101,6 +102,15 @@ pub enum Flag {
     OffsetFromPixels,
 }
 
+/// An observation with every whole percentile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CloseObservation {
+    /// The observation.
+    pub observation: Observation,
+    /// Of the valid pixels; `None` without any.
+    pub percents: Option<Percents>,
+}
+
 /// Computes the statistics of a field in a scene: processor work, to be kept off async threads.
 #[must_use]
 pub fn observe(
@@ -109,6 +119,29 @@ pub fn observe(
     facts: &OffsetFacts,
     masked: ClassSet,
 ) -> Observation {
+    measured(bands, footprint, facts, masked, |_| ()).0
+}
+
+/// The same with every whole percentile.
+#[must_use]
+pub fn observe_closely(
+    bands: &Bands,
+    footprint: &Footprint,
+    facts: &OffsetFacts,
+    masked: ClassSet,
+) -> CloseObservation {
+    let (observation, percents) = measured(bands, footprint, facts, masked, Percents::of);
+    CloseObservation { observation, percents }
+}
+
+/// An observation and what `more` makes of the valid values.
+fn measured<T>(
+    bands: &Bands,
+    footprint: &Footprint,
+    facts: &OffsetFacts,
+    masked: ClassSet,
+    more: impl FnOnce(&[f64]) -> T,
+) -> (Observation, T) {
     let offset = offset_of(bands, facts);
     let capacity = usize::try_from(footprint.pixels_inside).unwrap_or_default();
     let mut values = Vec::with_capacity(capacity);
@@ -118,7 +151,8 @@ pub fn observe(
         values.extend(reading.ndvi);
     }
     let valid_count = values.len() as u64;
-    Observation {
+    let more = more(&values);
+    let observation = Observation {
         ndvi: Summary::of(values).map_or(Numbers::None(Absent::default()), Numbers::Some),
         pixel_count: footprint.pixels_inside,
         valid_count,
@@ -128,7 +162,8 @@ pub fn observe(
         offset_reason: offset.reason,
         pixel_rule: footprint.rule,
         flags: flags(footprint, valid_count, bands.scl.is_some(), offset),
-    }
+    };
+    (observation, more)
 }
 
 /// What has to be added to the digital numbers of these bands.

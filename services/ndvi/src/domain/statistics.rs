@@ -75,7 +75,7 @@ impl Summary {
     clippy::cast_sign_loss,
     reason = "a rank lies between 0 and the number of pixels"
 )]
-fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
+pub(super) fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
     let rank = share * (sorted.len().checked_sub(1)?) as f64;
     let below = *sorted.get(rank as usize)?;
     let above = sorted.get(rank as usize + 1).copied().unwrap_or(below);

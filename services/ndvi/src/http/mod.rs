@@ -6,6 +6,8 @@
 //! | `GET /api/v1/ndvi` | samples of a farm, or how to ask |
 //! | `POST /api/v1/ndvi` | stores a sample |
 //! | `POST /api/v1/ndvi/statistics` | statistics of a polygon over scenes |
+//! | `POST /api/v1/statistics` | the same by interval, as the Sentinel Hub Statistical API asks and tells it |
+//! | `POST /api/v1/stac/statistics` | the same of one day, as titiler asks and tells it |
 //! | `PUT`, `GET /api/v1/farms/{id}/geometry` | the outline of a field |
 //! | `GET /api/v1/farms/{id}/ndvi/latest/` | its newest observation |
 //! | `GET /api/v1/farms/{id}/ndvi/timeseries/` | its series; as a plot below `timeseries.svg` |
@@ -30,9 +32,11 @@ mod query;
 mod raster;
 mod refresh;
 mod samples;
+mod sentinel_hub;
 mod statistics;
 mod statistics_request;
 mod timeseries;
+mod titiler;
 mod view;
 
 use std::sync::Arc;
@@ -57,7 +61,12 @@ use crate::store::{Store, StoreError};
 const GEOMETRY_BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Routes whose POST changes nothing: its question has a polygon in it.
-pub const POSTS_THAT_READ: [&str; 2] = ["/api/v1/ndvi/statistics", "/api/v1/preprocess"];
+pub const POSTS_THAT_READ: [&str; 4] = [
+    "/api/v1/ndvi/statistics",
+    "/api/v1/statistics",
+    "/api/v1/stac/statistics",
+    "/api/v1/preprocess",
+];
 
 /// Days looked back unless asked otherwise.
 const LOOKBACK_DAYS_DEFAULT: u32 = 30;
@@ -103,6 +112,8 @@ pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
         .route("/api/v1/", get(endpoints))
         .route("/api/v1/ndvi", get(samples::find).post(ingest::ingest).layer(with_geometry()))
         .route("/api/v1/ndvi/statistics", post(statistics::statistics).layer(with_geometry()))
+        .route("/api/v1/statistics", post(sentinel_hub::statistics).layer(with_geometry()))
+        .route("/api/v1/stac/statistics", post(titiler::statistics).layer(with_geometry()))
         .route("/api/v1/preprocess", post(preprocess))
         .merge(farms(with_geometry()))
         .with_state(ndvi)
@@ -133,11 +144,13 @@ async fn root() -> Response {
 async fn endpoints() -> Response {
     #[derive(Serialize)]
     struct Endpoints {
-        endpoints: [&'static str; 10],
+        endpoints: [&'static str; 12],
     }
     let endpoints = [
         "/api/v1/ndvi",
         "/api/v1/ndvi/statistics",
+        "/api/v1/statistics",
+        "/api/v1/stac/statistics",
         "/api/v1/farms/{id}/geometry",
         "/api/v1/farms/{id}/ndvi/latest/",
         "/api/v1/farms/{id}/ndvi/timeseries/",

@@ -76,14 +76,37 @@ impl<'a> SceneView<'a> {
     }
 }
 
+/// Why a survey without any numbers has none.
+pub(super) enum NoNumbers {
+    /// A scene took too long.
+    Late,
+    /// No scene could be read.
+    Unread,
+}
+
+impl NoNumbers {
+    /// Of a survey whose scenes all failed.
+    pub(super) fn of<T>(survey: &Survey<T>) -> Self {
+        let mut failures = survey.scenes.iter().filter_map(|scene| scene.outcome.as_ref().err());
+        let late = failures.any(|error| matches!(error, SceneError::Deadline(_)));
+        if late { Self::Late } else { Self::Unread }
+    }
+
+    /// As it is told to clients.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Late => timeout(),
+            Self::Unread => upstream_error(),
+        }
+    }
+}
+
 /// Gaps stay visible: a scene that failed is listed with a reason, and the whole is "partial".
 /// Nothing but failures is a failure.
 fn answer(search: &Search, survey: &Survey) -> Response {
-    let failures = survey.scenes.iter().filter_map(|scene| scene.outcome.as_ref().err());
-    let failed = failures.clone().count();
+    let failed = survey.scenes.iter().filter(|scene| scene.outcome.is_err()).count();
     if failed > 0 && failed == survey.scenes.len() {
-        let late = failures.clone().any(|error| matches!(error, SceneError::Deadline(_)));
-        return if late { timeout() } else { upstream_error() }.into_response();
+        return NoNumbers::of(survey).failure().into_response();
     }
     let partial = failed > 0 || survey.unusable_scenes > 0;
     envelope::ok(&Statistics {
@@ -98,7 +121,7 @@ fn answer(search: &Search, survey: &Survey) -> Response {
     })
 }
 
-fn refused(error: &SurveyError) -> Failure {
+pub(super) fn refused(error: &SurveyError) -> Failure {
     tracing::warn!(%error, "a survey failed");
     match error {
         SurveyError::Search(SearchError::TooManyScenes { .. } | SearchError::TooManyPages) => {

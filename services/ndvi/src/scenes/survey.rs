@@ -13,7 +13,7 @@ use super::stac::{Catalogue, Found, Search, SearchError};
 use crate::domain::cloud::ClassSet;
 use crate::domain::footprint::Footprint;
 use crate::domain::grid::Grid;
-use crate::domain::observation::{Bands, Observation, observe};
+use crate::domain::observation::{Bands, CloseObservation, Observation, observe, observe_closely};
 use crate::domain::offset::OffsetFacts;
 use crate::domain::outline::Outline;
 use crate::domain::raster::{NdviGrid, TooWide, raster_of};
@@ -55,20 +55,20 @@ pub struct Surveyor {
 
 /// What a survey found.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Survey<T = Observation> {
     /// One entry for each scene, in order of time.
-    pub scenes: Vec<Surveyed>,
+    pub scenes: Vec<Surveyed<T>>,
     /// Scenes that the catalogue lists in a form that cannot be read.
     pub unusable_scenes: usize,
 }
 
 /// A scene with its numbers, or with the reason why there are none.
 #[derive(Debug)]
-pub struct Surveyed {
+pub struct Surveyed<T = Observation> {
     /// The scene.
     pub scene: Scene,
     /// Its statistics of the field.
-    pub outcome: Result<Observation, SceneError>,
+    pub outcome: Result<T, SceneError>,
 }
 
 impl Surveyor {
@@ -102,11 +102,33 @@ impl Surveyor {
         now: Now,
         longest: Duration,
     ) -> Result<Survey, SurveyError> {
+        self.survey_as(search, now, longest, observe).await
+    }
+
+    /// The same with every whole percentile.
+    ///
+    /// # Errors
+    /// As [`Surveyor::survey`].
+    pub async fn survey_closely(
+        &self,
+        search: &Search,
+        now: Now,
+    ) -> Result<Survey<CloseObservation>, SurveyError> {
+        self.survey_as(search, now, self.settings.deadline, observe_closely).await
+    }
+
+    async fn survey_as<T: Send + 'static>(
+        &self,
+        search: &Search,
+        now: Now,
+        longest: Duration,
+        compute: Computation<T>,
+    ) -> Result<Survey<T>, SurveyError> {
         let limit = Limit { until: Instant::from_std(now.instant) + longest, longest };
         let found = self.search(search, limit).await?;
         let outline = Arc::new(search.outline.clone());
         let scenes = futures::stream::iter(best_copies(found.scenes))
-            .map(|scene| self.surveyed(scene, Arc::clone(&outline), limit))
+            .map(|scene| self.surveyed(scene, Arc::clone(&outline), limit, compute))
             .buffered(self.settings.scenes_parallel)
             .collect()
             .await;
@@ -128,8 +150,14 @@ impl Surveyor {
         Ok(found.map_err(|_elapsed| SurveyError::Deadline(limit.longest))??)
     }
 
-    async fn surveyed(&self, scene: Scene, outline: Arc<Outline>, limit: Limit) -> Surveyed {
-        let read = timeout_at(limit.until, self.read(&scene, &outline, observe));
+    async fn surveyed<T: Send + 'static>(
+        &self,
+        scene: Scene,
+        outline: Arc<Outline>,
+        limit: Limit,
+        compute: Computation<T>,
+    ) -> Surveyed<T> {
+        let read = timeout_at(limit.until, self.read(&scene, &outline, compute));
         let outcome = match read.await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(SceneError::Deadline(limit.longest)),

@@ -128,6 +128,21 @@ async fn n5_polygon_is_not_its_box() {
     assert!(crossing["flags"].as_array().unwrap().contains(&"clipped_by_scene".into()));
 }
 
+/// A picture of fixed size has as many samples for every field, and none of them is a pixel.
+#[tokio::test]
+async fn n6_counts_are_pixels_of_the_scene_and_follow_the_area() {
+    let (directory, replay) = (Directory::new(), recorded());
+    let ndvi = Ndvi::start(program(&directory, &replay.base_url())).await;
+    for (name, expected) in polygons(JUNE).iter().filter(|(name, _)| name.starts_with("ering-")) {
+        let seen = ndvi.scene_of(&field(name), "2021-06-17").await;
+        // A pixel of 10 m has a hundredth of a hectare; the rim is a share of a small field.
+        let (pixels, area_ha) =
+            (number(&seen["pixel_count"]), number(&expected["area_ha"]["geodesic"]));
+        let off = (pixels / 100.0 / area_ha - 1.0).abs();
+        assert!(off < 0.05, "{name}: {pixels} pixels are not {area_ha} ha");
+    }
+}
+
 #[test]
 fn projected_points_equal_proj_to_a_millimetre() {
     let points = golden()["utm_points"].as_array().unwrap().clone();

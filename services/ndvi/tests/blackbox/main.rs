@@ -11,8 +11,10 @@ mod auth;
 mod bench;
 mod contract;
 mod database;
+mod dialects;
 mod farm;
 mod fields;
+
 mod geotiff;
 mod golden;
 mod ingestion;

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use chassis::clock::Now;
 use chassis::envelope::Failure;
 use chassis::openapi::Envelope;
@@ -65,10 +64,7 @@ struct Document;
 
 /// The routes of the service, documented.
 pub fn routes(weather: Weather) -> OpenApiRouter {
-    let points = get(points::list).put(points::register).delete(points::remove);
     OpenApiRouter::with_openapi(Document::openapi())
-        .route("/api/v1/weather/points", points.clone())
-        .route("/api/v1/weather/points/", points)
         .routes(routes!(current))
         .routes(routes!(hourly))
         .routes(routes!(daily))
