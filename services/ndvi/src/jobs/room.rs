@@ -3,7 +3,8 @@
 //! Both take places of the same room, so that the server of the scenes never meets more surveys
 //! than the operator allows. Clients do not wait: they find a place or are told to come back. The
 //! background waits, and holds at most half of the places, so that it never shuts clients out for
-//! as long as there are two.
+//! as long as there are two. It first waits for a turn, which costs clients nothing, and takes a
+//! place only when it has something to do.
 
 use std::sync::Arc;
 
@@ -14,6 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Room {
     surveys: Arc<Semaphore>,
     background: Arc<Semaphore>,
+}
+
+/// Leave to survey in the background as soon as there is a place.
+#[derive(Debug)]
+pub struct Turn {
+    surveys: Arc<Semaphore>,
+    background: OwnedSemaphorePermit,
 }
 
 /// A place until it is dropped.
@@ -42,11 +50,18 @@ impl Room {
         Some(Place { _survey: survey, _background: None })
     }
 
-    /// Waits for a place in the background; `None` never comes, since the room is never closed.
-    pub async fn enter_background(&self) -> Option<Place> {
+    /// Waits for a turn in the background; `None` never comes, since the room is never closed.
+    pub async fn turn(&self) -> Option<Turn> {
         let background = Arc::clone(&self.background).acquire_owned().await.ok()?;
-        let survey = Arc::clone(&self.surveys).acquire_owned().await.ok()?;
-        Some(Place { _survey: survey, _background: Some(background) })
+        Some(Turn { surveys: Arc::clone(&self.surveys), background })
+    }
+}
+
+impl Turn {
+    /// Waits for a place; `None` never comes, since the room is never closed.
+    pub async fn enter(self) -> Option<Place> {
+        let survey = self.surveys.acquire_owned().await.ok()?;
+        Some(Place { _survey: survey, _background: Some(self.background) })
     }
 }
 
@@ -58,7 +73,7 @@ mod tests {
     use super::*;
 
     fn background(room: &Room) -> Option<Place> {
-        room.enter_background().now_or_never().flatten()
+        room.turn().now_or_never().flatten()?.enter().now_or_never().flatten()
     }
 
     #[tokio::test]
@@ -78,6 +93,13 @@ mod tests {
         assert!(background(&room).is_none());
         drop(clients);
         assert!(background(&room).is_some());
+    }
+
+    #[tokio::test]
+    async fn turn_without_work_takes_no_place() {
+        let room = Room::new(1, 1);
+        let turn = room.turn().await;
+        assert!(turn.is_some() && room.try_enter().is_some());
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::paint::Painter;
 use super::refresh::{Interval, Refresher};
-use super::room::{Place, Room};
+use super::room::{Room, Turn};
 use super::series::{JobSeries, Outcome};
 use super::{JobSettings, Setback};
 use crate::domain::job::{Claim, Job, Verdict, Work};
@@ -90,13 +90,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _gone = stop.wait_for(|stop| *stop).await.is_err();
 }
 
-/// Takes a job whenever there is a place for one.
+/// Takes a job whenever it is the background's turn.
 async fn take_jobs(workers: Arc<Workers>, mut stop: watch::Receiver<bool>) {
     let mut attempts = JoinSet::new();
     loop {
-        let place = tokio::select! {
+        let turn = tokio::select! {
             () = stopped(&mut stop) => break,
-            place = workers.room.enter_background() => place,
+            turn = workers.room.turn() => turn,
         };
         while let Some(ended) = attempts.try_join_next() {
             noted(ended);
@@ -104,13 +104,13 @@ async fn take_jobs(workers: Arc<Workers>, mut stop: watch::Receiver<bool>) {
         let now = instant(Now::read());
         match workers.store.claim(workers.settings.lease, now).await {
             Ok(Some(claim)) => {
-                attempts.spawn(attempt(Arc::clone(&workers), claim, stop.clone(), place));
+                attempts.spawn(attempt(Arc::clone(&workers), claim, stop.clone(), turn));
                 continue;
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the queue of jobs cannot be read"),
         }
-        drop(place);
+        drop(turn);
         tokio::select! {
             () = stopped(&mut stop) => break,
             () = workers.wake.notified() => {}
@@ -133,7 +133,7 @@ async fn attempt(
     workers: Arc<Workers>,
     claim: Claim,
     mut stop: watch::Receiver<bool>,
-    place: Option<Place>,
+    turn: Option<Turn>,
 ) {
     let running = workers.series.begin();
     let (job, kind) = (&claim.job, claim.job.work.kind());
@@ -143,7 +143,7 @@ async fn attempt(
         biased;
         () = workers.hold(&claim) => None,
         () = stopped(&mut stop) => Some((Outcome::Returned, workers.given_back())),
-        done = workers.perform(job) => Some(workers.verdict(job, done)),
+        done = workers.perform(job, turn) => Some(workers.verdict(job, done)),
     };
     let outcome = match ended {
         Some((outcome, verdict)) if workers.finish(&claim, &verdict).await => outcome,
@@ -151,11 +151,15 @@ async fn attempt(
     };
     workers.series.ended(kind, outcome);
     tracing::info!(job = job.id.as_str(), kind, outcome = outcome.word(), "an attempt ended");
-    drop((place, running));
+    drop(running);
 }
 
 impl Workers {
-    async fn perform(&self, job: &Job) -> Result<(), Setback> {
+    async fn perform(&self, job: &Job, turn: Option<Turn>) -> Result<(), Setback> {
+        let _place = match turn {
+            Some(turn) => turn.enter().await,
+            None => None,
+        };
         match job.work {
             Work::Refresh { start, end, max_cloud_percent } => {
                 self.refresher.refresh(job, Interval { start, end, max_cloud_percent }).await
