@@ -23,7 +23,6 @@
 mod asked;
 mod body;
 mod farm;
-mod file;
 mod geometry;
 mod ingest;
 mod job;

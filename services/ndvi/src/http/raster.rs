@@ -8,12 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chassis::clock::Now;
 use chassis::envelope::{Failure, FieldErrors};
+use chassis::file::{self, File};
 use jiff::civil::Date;
 use picture::raster::{Size, Stretch, Style};
 
 use super::asked::{Asked, Pairs};
 use super::farm::{self, Today};
-use super::file::{self, File};
 use super::{Ndvi, busy, days_default, timeout, upstream_error};
 use crate::domain::buckets::{self, Gap};
 use crate::domain::coverage::days_later;

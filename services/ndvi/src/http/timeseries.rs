@@ -4,12 +4,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chassis::envelope::{self, Failure, FieldErrors};
+use chassis::file::{self, File};
 use jiff::civil::Date;
 use serde::Serialize;
 
 use super::asked::{Asked, Pairs, interval_fault};
 use super::farm::{self, Known, Today};
-use super::file::{self, File};
 use super::view::BucketView;
 use super::{Ndvi, Rules};
 use crate::domain::buckets::{Bucket, BucketQuery, buckets};
