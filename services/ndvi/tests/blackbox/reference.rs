@@ -58,6 +58,7 @@ async fn faults_of(ndvi: &Ndvi, case: &Value, polygon: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that did nothing has to say so")]
 async fn scenes_of_every_kind_equal_gdal() {
     let Some(python) = python() else {
         eprintln!("SKIPPED: no Python with rasterio and numpy; apt-get install python3-rasterio");
