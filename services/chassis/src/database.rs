@@ -320,6 +320,8 @@ where
             }
         }
         outcome?;
+        // At once, so that it is not counted beside those that are handed out.
+        connection.close().await?;
         self.migrated.set(()).ok();
         Ok(())
     }
