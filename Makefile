@@ -6,7 +6,7 @@ PROGRAMS = -p farmgate -p weather -p ndvi -p replay
 SECONDS ?= 60
 FUZZ_TARGETS ?= canonical_query config explain headers key_set signature token
 
-.PHONY: help demo test bench bench-tokens bench-store bench-warmth check fmt lint unit doc deny fuzz tools test-tools clean
+.PHONY: help demo test bench bench-tokens bench-store bench-warmth bench-pools check fmt lint unit doc deny fuzz tools test-tools clean
 
 help:            ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ bench-store: tools ## Hit ratios of the store beside other policies, and the mem
 bench-warmth: tools ## Count who waits, and which calls are made, while answers are kept fresh
 	$(CARGO) build --release -p farmgate -p bench
 	target/release/warmth $(ARGS)
+
+bench-pools: test-tools ## Who waits when a service's database has stopped
+	$(CARGO) build --release -p ndvi -p bench --bin ndvi --bin pools
+	target/release/pools $(ARGS)
 
 fmt:             ## Is everything formatted?
 	$(CARGO) fmt --all -- --check

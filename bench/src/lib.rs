@@ -2,7 +2,8 @@
 //!
 //! [`side_by_side`] measures farmgate beside nginx and Caddy, [`tokens`] measures the issue of
 //! tokens beside the same flow without a memory of keys, [`store`] which answers the cache keeps,
-//! [`warmth`] what keeps them fresh and what that asks of their services; see `README.md`.
+//! [`warmth`] what keeps them fresh and what that asks of their services, [`pools`] what a service
+//! whose database has stopped does to everybody else; see `README.md`.
 
 mod client;
 mod cpu;
@@ -17,6 +18,7 @@ mod options;
 mod origin;
 mod peer;
 mod pinning;
+pub mod pools;
 mod probe;
 mod program;
 mod report;
