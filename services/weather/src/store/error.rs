@@ -46,6 +46,17 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the database refused a statement: {0}")]
     Statement(#[from] sqlx::Error),
+    /// An answer is larger than the server takes in one statement.
+    #[error(
+        "an answer of {bytes} bytes does not fit into the server's max_allowed_packet of \
+         {packet_bytes_max}; raise that, or lower OPEN_METEO_BODY_BYTES_MAX"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// What the server takes.
+        packet_bytes_max: u64,
+    },
     /// The database did not answer.
     #[error("the database did not answer within {} ms", timeout.as_millis())]
     TimedOut {
@@ -59,7 +70,11 @@ impl StoreError {
     /// may pass: a server that is away, a lock, a full disk, a right that is missing.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        let Self::Statement(error) = self else { return false };
+        let error = match self {
+            Self::Statement(error) => error,
+            Self::TooLarge { .. } => return true,
+            _ => return false,
+        };
         match error {
             sqlx::Error::Encode(_) => true,
             sqlx::Error::Database(error) => {

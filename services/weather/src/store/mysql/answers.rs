@@ -19,10 +19,17 @@ const FORGET_MAX: i64 = 500;
 /// Days written by one statement.
 const DAYS_PER_STATEMENT_MAX: usize = 64;
 
+/// Size of a body that every server takes: `max_allowed_packet` is 1 MiB in the oldest ones.
+const BODY_BYTES_ALWAYS: usize = 512 * 1024;
+
+/// More than a statement has besides the body.
+const STATEMENT_BYTES: usize = 16 * 1024;
+
 #[async_trait]
 impl WeatherStore for MySqlStore {
     async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
+        check_packets(&mut transaction, records).await?;
         for record in records {
             insert_fetch(&mut transaction, record).await?;
             if let Report::Daily(days) = &record.fetched.report {
@@ -101,6 +108,25 @@ impl WeatherStore for MySqlStore {
         }
         Ok(forgotten)
     }
+}
+
+/// A server that is sent too large a packet may close the connection before it says why, so it is
+/// asked first what it takes, where an answer is of a size that it may not.
+async fn check_packets(
+    connection: &mut MySqlConnection,
+    records: &[Record],
+) -> Result<(), StoreError> {
+    let largest = records.iter().map(|record| record.fetched.body.len()).max().unwrap_or(0);
+    if largest <= BODY_BYTES_ALWAYS {
+        return Ok(());
+    }
+    let packet_bytes_max: u64 =
+        sqlx::query_scalar("SELECT @@session.max_allowed_packet").fetch_one(connection).await?;
+    let packet = u64::try_from(largest.saturating_add(STATEMENT_BYTES)).unwrap_or(u64::MAX);
+    if packet > packet_bytes_max {
+        return Err(StoreError::TooLarge { bytes: largest, packet_bytes_max });
+    }
+    Ok(())
 }
 
 async fn insert_fetch(connection: &mut MySqlConnection, record: &Record) -> Result<(), StoreError> {
