@@ -43,10 +43,11 @@ fmt:             ## Is everything formatted?
 lint:            ## Does clippy agree?
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
+# Many tests wait for servers of their own, so half as many more than processors run at once.
 unit:            ## Unit and black-box tests, with nextest where it is installed
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run --workspace --no-fail-fast; \
+	then $(CARGO) nextest run --workspace --no-fail-fast --test-threads $$(( $$(nproc) * 3 / 2 )); \
 	else $(CARGO) test --workspace --lib --bins --tests --no-fail-fast; fi
 	$(CARGO) test --workspace --doc
 

@@ -6,21 +6,25 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chassis::clock::Now;
 use chassis::envelope::{self, Failure, FieldErrors};
+use chassis::openapi::Envelope;
 use geojson::Geometry;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use super::{Ndvi, body, farm, store_failure};
+use super::{Ndvi, body, document, farm, store_failure};
 use crate::domain::field::{Field, FieldDraft, FieldId, Revision};
 use crate::domain::outline::Outline;
 use crate::store::Put;
 use crate::time::instant;
 
 /// A field as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FieldView {
+    #[schema(value_type = String)]
     farm_id: FieldId,
+    #[schema(inline, value_type = document::Outline)]
     geometry: Geometry,
     area_ha: f64,
     revision: Revision,
@@ -36,6 +40,15 @@ impl From<Field> for FieldView {
 
 /// Gives a field its outline. The same outline again changes nothing; another one begins a series
 /// of its own, since what was computed for the old one says nothing of it.
+#[utoipa::path(
+    put, path = "/api/v1/farms/{id}/geometry",
+    params(document::FarmParams),
+    request_body = inline(document::Outline),
+    responses(
+        (status = 201, description = "The field is new.", body = inline(Envelope<FieldView>)),
+        (status = 200, description = "The field was there.", body = inline(Envelope<FieldView>))
+    )
+)]
 pub(super) async fn put(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,
@@ -65,6 +78,13 @@ pub(super) async fn put(
 }
 
 /// The outline of a field.
+#[utoipa::path(
+    get, path = "/api/v1/farms/{id}/geometry",
+    params(document::FarmParams),
+    responses(
+        (status = 200, description = "The field.", body = inline(Envelope<FieldView>))
+    )
+)]
 pub(super) async fn get(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,

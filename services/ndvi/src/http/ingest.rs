@@ -5,12 +5,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chassis::envelope::{self, Failure, FieldErrors};
+use chassis::openapi::Envelope;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use super::{Ndvi, body, store_failure};
+use super::{Ndvi, body, document, store_failure};
 use crate::domain::sample::{Extremes, FarmId, Sample};
 use crate::store::Stored;
 
@@ -25,6 +26,13 @@ const SOURCE_CHARS_MAX: usize = 255;
 
 /// Stores a sample. A sample that is sent again is answered in the same way, so that a client
 /// may repeat what it got no answer to.
+#[utoipa::path(
+    post, path = "/api/v1/ndvi",
+    request_body = inline(document::SampleBody),
+    responses(
+        (status = 201, description = "The sample is kept.", body = inline(Envelope<document::SampleCreated>))
+    )
+)]
 pub(super) async fn ingest(
     State(ndvi): State<Ndvi>,
     headers: HeaderMap,

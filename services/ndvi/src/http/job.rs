@@ -4,20 +4,25 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chassis::envelope::{self, Failure};
+use chassis::openapi::Envelope;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Ndvi, store_failure};
+use super::{Ndvi, document, store_failure};
 use crate::domain::field::FieldId;
 use crate::domain::job::{Job, JobId, JobState, Work};
 
 /// A job as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobView {
     job_id: String,
+    #[schema(value_type = String)]
     status: JobState,
+    #[schema(value_type = String)]
     farm_id: FieldId,
     /// What is done: its kind and what was asked for.
+    #[schema(value_type = Object)]
     work: Work,
     /// How often it was begun.
     attempts: u32,
@@ -43,6 +48,13 @@ impl JobView {
 }
 
 /// The state of a job.
+#[utoipa::path(
+    get, path = "/api/v1/ndvi/jobs/{id}/",
+    params(document::JobParams),
+    responses(
+        (status = 200, description = "The job.", body = inline(Envelope<JobView>))
+    )
+)]
 pub(super) async fn job(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,

@@ -3,18 +3,20 @@
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use chassis::envelope::{self, Failure};
+use chassis::openapi::Envelope;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::asked::{Asked, Pairs};
 use super::farm::{self, Today};
 use super::view::BucketView;
-use super::{Ndvi, days_default};
+use super::{Ndvi, days_default, document};
 use crate::domain::buckets::{self, Gap};
 use crate::domain::coverage::days_later;
 use crate::domain::engine::ENGINE;
 
 /// The newest observation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LatestView<'a> {
     /// Null when nothing was seen; `reason` says why.
     observation: Option<BucketView>,
@@ -25,12 +27,20 @@ struct LatestView<'a> {
     stale: bool,
     engine_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     reason: Option<Gap>,
     /// The job that looks at these days in the background.
     refresh_job_id: Option<String>,
 }
 
 /// The newest observation with a value within some days, from the database alone.
+#[utoipa::path(
+    get, path = "/api/v1/farms/{id}/ndvi/latest/",
+    params(document::FarmParams, document::LatestParams),
+    responses(
+        (status = 200, description = "The newest observation.", body = inline(Envelope<LatestView<'_>>))
+    )
+)]
 pub(super) async fn latest(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,

@@ -22,6 +22,7 @@
 
 mod asked;
 mod body;
+mod document;
 mod farm;
 mod geometry;
 mod ingest;
@@ -43,10 +44,12 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use chassis::envelope::{self, Failure};
 use serde::Serialize;
+use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::domain::coverage::LookAges;
 use crate::gallery::Gallery;
@@ -104,30 +107,32 @@ pub struct Ndvi {
 
 /// The routes of the service.
 pub fn routes(ndvi: Ndvi) -> OpenApiRouter {
-    let with_geometry = || DefaultBodyLimit::max(GEOMETRY_BODY_BYTES_MAX);
-    OpenApiRouter::new()
+    let geometric = OpenApiRouter::new()
+        .routes(routes!(samples::find, ingest::ingest))
+        .routes(routes!(statistics::statistics))
+        .routes(routes!(sentinel_hub::statistics))
+        .routes(routes!(titiler::statistics))
+        .routes(routes!(geometry::get, geometry::put))
+        .layer(DefaultBodyLimit::max(GEOMETRY_BODY_BYTES_MAX));
+    OpenApiRouter::with_openapi(document::Document::openapi())
         .route("/", get(root))
         .route("/api/v1", get(endpoints))
         .route("/api/v1/", get(endpoints))
-        .route("/api/v1/ndvi", get(samples::find).post(ingest::ingest).layer(with_geometry()))
-        .route("/api/v1/ndvi/statistics", post(statistics::statistics).layer(with_geometry()))
-        .route("/api/v1/statistics", post(sentinel_hub::statistics).layer(with_geometry()))
-        .route("/api/v1/stac/statistics", post(titiler::statistics).layer(with_geometry()))
-        .route("/api/v1/preprocess", post(preprocess))
-        .merge(farms(with_geometry()))
+        .routes(routes!(preprocess))
+        .merge(geometric)
+        .merge(farms())
         .with_state(ndvi)
 }
 
-fn farms(geometry: DefaultBodyLimit) -> OpenApiRouter<Ndvi> {
+fn farms() -> OpenApiRouter<Ndvi> {
     OpenApiRouter::new()
-        .route("/api/v1/farms/{id}/geometry", get(geometry::get).put(geometry::put).layer(geometry))
-        .route("/api/v1/farms/{id}/ndvi/latest/", get(latest::latest))
-        .route("/api/v1/farms/{id}/ndvi/timeseries/", get(timeseries::timeseries))
-        .route("/api/v1/farms/{id}/ndvi/timeseries.svg", get(timeseries::plot))
-        .route("/api/v1/farms/{id}/ndvi/raster.png", get(raster::raster))
-        .route("/api/v1/farms/{id}/ndvi/refresh/", post(refresh::refresh))
-        .route("/api/v1/farms/{id}/ndvi/raster/queue", post(refresh::queue_raster))
-        .route("/api/v1/ndvi/jobs/{id}/", get(job::job))
+        .routes(routes!(latest::latest))
+        .routes(routes!(timeseries::timeseries))
+        .routes(routes!(timeseries::plot))
+        .routes(routes!(raster::raster))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(refresh::queue_raster))
+        .routes(routes!(job::job))
 }
 
 #[derive(Serialize)]
@@ -162,6 +167,10 @@ async fn endpoints() -> Response {
     envelope::success(StatusCode::OK, "ok", &Endpoints { endpoints })
 }
 
+#[utoipa::path(
+    post, path = "/api/v1/preprocess",
+    responses((status = 501, description = "Radar is not processed here."))
+)]
 async fn preprocess() -> Response {
     Failure::new(StatusCode::NOT_IMPLEMENTED, "Not implemented")
         .with_detail("Radar (SAR) scenes are not processed by this service.")

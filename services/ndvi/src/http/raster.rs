@@ -14,7 +14,7 @@ use picture::raster::{Size, Stretch, Style};
 
 use super::asked::{Asked, Pairs};
 use super::farm::{self, Today};
-use super::{Ndvi, busy, days_default, timeout, upstream_error};
+use super::{Ndvi, busy, days_default, document, timeout, upstream_error};
 use crate::domain::buckets::{self, Gap};
 use crate::domain::coverage::days_later;
 use crate::domain::field::Field;
@@ -39,6 +39,14 @@ struct RasterQuery {
 }
 
 /// The picture of a day, painted now unless it is remembered.
+#[utoipa::path(
+    get, path = "/api/v1/farms/{id}/ndvi/raster.png",
+    params(document::FarmParams, document::RasterParams),
+    responses(
+        (status = 200, description = "The picture.", content_type = "image/png", body = String),
+        (status = 304, description = "Unchanged.")
+    )
+)]
 pub(super) async fn raster(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,

@@ -6,6 +6,7 @@ use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chassis::envelope::{self, Failure, FieldErrors};
+use chassis::openapi::Envelope;
 use jiff::civil::Date;
 use picture::raster::Size;
 use serde_json::{Map, Value};
@@ -14,7 +15,7 @@ use super::asked::{DATE_FORMAT, interval_fault};
 use super::farm::{self, Today};
 use super::job::JobView;
 use super::query::day;
-use super::{Ndvi, Rules, body, busy, days_default, raster, store_failure};
+use super::{Ndvi, Rules, body, busy, days_default, document, raster, store_failure};
 use crate::domain::cooldown::remaining_s;
 use crate::domain::coverage::days_later;
 use crate::domain::field::Field;
@@ -22,6 +23,15 @@ use crate::domain::job::{Job, Work};
 use crate::store::Queued;
 
 /// Queues a look at the scenes of an interval.
+#[utoipa::path(
+    post, path = "/api/v1/farms/{id}/ndvi/refresh/",
+    params(document::FarmParams),
+    request_body = inline(document::RefreshBody),
+    responses(
+        (status = 202, description = "A job was queued.", body = inline(Envelope<JobView>)),
+        (status = 200, description = "The same job is waiting or running already.", body = inline(Envelope<JobView>))
+    )
+)]
 pub(super) async fn refresh(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,
@@ -36,6 +46,15 @@ pub(super) async fn refresh(
 }
 
 /// Queues the picture of a day.
+#[utoipa::path(
+    post, path = "/api/v1/farms/{id}/ndvi/raster/queue",
+    params(document::FarmParams),
+    request_body = inline(document::PaintBody),
+    responses(
+        (status = 202, description = "A job was queued.", body = inline(Envelope<JobView>)),
+        (status = 200, description = "The same job is waiting or running already.", body = inline(Envelope<JobView>))
+    )
+)]
 pub(super) async fn queue_raster(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,

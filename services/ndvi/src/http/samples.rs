@@ -4,13 +4,21 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chassis::envelope::{self, Failure};
+use chassis::openapi::Envelope;
 use serde::Serialize;
 
-use super::{Hint, Ndvi, query, store_failure};
+use super::{Hint, Ndvi, document, query, store_failure};
 use crate::domain::sample::Sample;
 use crate::store::SampleQuery;
 
 /// The newest samples that match, or how to ask when nothing was asked.
+#[utoipa::path(
+    get, path = "/api/v1/ndvi",
+    params(document::SampleParams),
+    responses(
+        (status = 200, description = "Samples.", body = inline(Envelope<document::SamplesAnswer>))
+    )
+)]
 pub(super) async fn find(
     State(ndvi): State<Ndvi>,
     Query(pairs): Query<Vec<(String, String)>>,

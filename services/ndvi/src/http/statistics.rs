@@ -6,16 +6,24 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use chassis::clock::Now;
 use chassis::envelope::{self, Failure, FieldErrors};
+use chassis::openapi::Envelope;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Ndvi, body, busy, statistics_request, timeout, upstream_error};
+use super::{Ndvi, body, busy, document, statistics_request, timeout, upstream_error};
 use crate::domain::observation::Observation;
 use crate::scenes::stac::{Search, SearchError};
 use crate::scenes::survey::{SceneError, Survey, SurveyError, Surveyed};
 
 /// Computes the statistics of a polygon in every scene of an interval.
+#[utoipa::path(
+    post, path = "/api/v1/ndvi/statistics",
+    request_body = inline(document::StatisticsBody),
+    responses(
+        (status = 200, description = "Statistics of each scene.", body = inline(Envelope<document::StatisticsAnswer>))
+    )
+)]
 pub(super) async fn statistics(
     State(ndvi): State<Ndvi>,
     headers: HeaderMap,

@@ -5,13 +5,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use chassis::envelope::{self, Failure, FieldErrors};
 use chassis::file::{self, File};
+use chassis::openapi::Envelope;
 use jiff::civil::Date;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::asked::{Asked, Pairs, interval_fault};
 use super::farm::{self, Known, Today};
 use super::view::BucketView;
-use super::{Ndvi, Rules};
+use super::{Ndvi, Rules, document};
 use crate::domain::buckets::{Bucket, BucketQuery, buckets};
 use crate::domain::coverage::days_later;
 use crate::domain::engine::ENGINE;
@@ -27,7 +29,7 @@ const STEP_DAYS_DEFAULT: u32 = 7;
 const STEP_DAYS_MAX: u32 = 30;
 
 /// A series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SeriesView<'a> {
     /// One entry for each bucket, in order of time.
     observations: Vec<BucketView>,
@@ -48,6 +50,13 @@ struct SeriesView<'a> {
 }
 
 /// The buckets of an interval, from the database alone.
+#[utoipa::path(
+    get, path = "/api/v1/farms/{id}/ndvi/timeseries/",
+    params(document::FarmParams, document::SeriesParams),
+    responses(
+        (status = 200, description = "The series.", body = inline(Envelope<SeriesView<'_>>))
+    )
+)]
 pub(super) async fn timeseries(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,
@@ -78,6 +87,14 @@ pub(super) async fn timeseries(
 }
 
 /// The same as a picture.
+#[utoipa::path(
+    get, path = "/api/v1/farms/{id}/ndvi/timeseries.svg",
+    params(document::FarmParams, document::SeriesParams),
+    responses(
+        (status = 200, description = "The plot.", content_type = "image/svg+xml", body = String),
+        (status = 304, description = "Unchanged.")
+    )
+)]
 pub(super) async fn plot(
     State(ndvi): State<Ndvi>,
     Path(name): Path<String>,

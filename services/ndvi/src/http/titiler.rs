@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::query::day;
 use super::statistics::{NoNumbers, refused};
-use super::{Ndvi, body, busy};
+use super::{Ndvi, body, busy, document};
 use crate::domain::observation::{CloseObservation, Numbers};
 use crate::domain::outline::Outline;
 use crate::domain::scene::Scene;
@@ -25,6 +25,14 @@ use crate::scenes::stac::Search;
 type Pairs = Query<Vec<(String, String)>>;
 
 /// Statistics of a feature in the scene of a day.
+#[utoipa::path(
+    post, path = "/api/v1/stac/statistics",
+    params(document::DayParams),
+    request_body = inline(serde_json::Value),
+    responses(
+        (status = 200, description = "The feature with `properties.statistics`.", body = serde_json::Value)
+    )
+)]
 pub(super) async fn statistics(
     State(ndvi): State<Ndvi>,
     Query(pairs): Pairs,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::buckets::{Bucket, Gap};
 use crate::domain::footprint::PixelRule;
@@ -11,7 +12,7 @@ use crate::domain::offset::OffsetReason;
 use crate::domain::seen::Seen;
 
 /// One day of a series. A day without a value has nulls and a reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BucketView {
     /// The day that was asked for, UTC.
     bucket_date: Date,
@@ -26,24 +27,37 @@ pub(super) struct BucketView {
     acquired_at: Option<Timestamp>,
     scene_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     reason: Option<Gap>,
     #[serde(flatten)]
+    #[schema(value_type = Detail)]
     detail: Option<Detail>,
 }
 
-/// What else is known of a value.
-#[derive(Debug, Serialize)]
+/// What else is known of a value; absent without one.
+#[derive(Debug, Serialize, ToSchema)]
 struct Detail {
+    #[schema(required = false)]
     std: f64,
+    #[schema(required = false)]
     median: f64,
+    #[schema(required = false)]
     p10: f64,
+    #[schema(required = false)]
     p90: f64,
+    #[schema(required = false)]
     pixel_count: u64,
+    #[schema(required = false)]
     valid_pixel_fraction: Option<f64>,
+    #[schema(required = false)]
     scene_cloud_cover_percent: Option<f64>,
+    #[schema(required = false)]
     offset_dn: i32,
+    #[schema(value_type = String, required = false)]
     offset_reason: OffsetReason,
+    #[schema(value_type = String, required = false)]
     pixel_rule: PixelRule,
+    #[schema(value_type = Vec<String>, required = false)]
     flags: Vec<Flag>,
 }
 

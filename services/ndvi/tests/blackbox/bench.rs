@@ -18,7 +18,7 @@ const GOLDEN: &str = include_str!("../data/ndvi_golden.json");
 /// A running service.
 pub(crate) struct Ndvi {
     pub(crate) process: Process,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// The service, not started, with nothing of this process's environment.

@@ -22,6 +22,7 @@ mod jobs;
 mod jobs_survive;
 mod lifecycle;
 mod offset;
+mod openapi;
 mod rasters;
 mod reads;
 mod reference;

@@ -27,6 +27,13 @@ use crate::domain::scene::Scene;
 use crate::scenes::survey::{SceneError, Survey};
 
 /// Statistics of a polygon by interval.
+#[utoipa::path(
+    post, path = "/api/v1/statistics",
+    request_body = inline(serde_json::Value),
+    responses(
+        (status = 200, description = "As the Sentinel Hub Statistical API answers.", body = serde_json::Value)
+    )
+)]
 pub(super) async fn statistics(
     State(ndvi): State<Ndvi>,
     headers: HeaderMap,
