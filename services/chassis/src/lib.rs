@@ -6,7 +6,7 @@
 //! | [`settings`] | What did the operator ask for in the environment? |
 //! | [`log`] | Where do log lines go? |
 //! | [`envelope`] | What does an answer look like? |
-//! | [`file`] | How is a picture sent, and when is it not sent again? |
+//! | [`mod@file`] | How is a picture sent, and when is it not sent again? |
 //! | [`request_id`] | Which request is this? |
 //! | [`metrics`] | What is counted about every request? |
 //! | [`openapi`] | What can be asked of a service, in the words that programs read? |
