@@ -67,7 +67,7 @@ fn sample(object: &Map<String, Value>) -> Result<Sample, FieldErrors> {
         return Err(faults);
     };
     let values = Extremes::new(mean, min, max).ok_or_else(|| {
-        let text = "NDVI values must satisfy -1.0 <= min <= mean <= max <= 1.0.";
+        let text = "NDVI values must satisfy min <= mean <= max <= 1.0.";
         FieldErrors::one(FieldErrors::NON_FIELD, text)
     })?;
     Ok(Sample { farm_id, timestamp, values, source, geometry })
@@ -172,7 +172,7 @@ mod tests {
     fn mean_below_min_is_a_fault_between_fields() {
         check(
             json!({"mean": 0.05}),
-            json!({"non_field_errors": ["NDVI values must satisfy -1.0 <= min <= mean <= max <= 1.0."]}),
+            json!({"non_field_errors": ["NDVI values must satisfy min <= mean <= max <= 1.0."]}),
         );
     }
 

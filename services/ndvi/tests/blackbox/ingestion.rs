@@ -101,7 +101,7 @@ async fn faulty_samples_get_the_known_bodies() {
     let mut disordered = sample("2021-06-17T10:00:00Z", 0.3);
     disordered["min"] = 0.4.into();
     ndvi.post(SAMPLES, &disordered).await.expect_status(400).expect_body(
-        r#"{"status":1,"message":"Request failed","errors":{"non_field_errors":["NDVI values must satisfy -1.0 <= min <= mean <= max <= 1.0."]}}"#,
+        r#"{"status":1,"message":"Request failed","errors":{"non_field_errors":["NDVI values must satisfy min <= mean <= max <= 1.0."]}}"#,
     );
     assert_eq!(found(&ndvi, "").await["count"], 0);
 }

@@ -259,7 +259,7 @@ mod tests {
             (r#"{"points": [1]}"#, "Point 1: lat: This field is required."),
             (
                 r#"{"points": [{"lat": 1, "lon": 2}, {"lat": 91, "lon": 2, "tz": "Mars"}]}"#,
-                "Point 2: lat: Ensure this value is less than or equal to 90.",
+                "Point 2: lat: Ensure this value is less than or equal to 90.0.",
             ),
             (r#"{"points": [{"lat": 1, "lon": 2, "tz": "Mars"}]}"#, "tz: Invalid timezone."),
             (r#"{"points": [1, 2, 3, 4]}"#, "No more than 3 points"),

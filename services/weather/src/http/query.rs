@@ -221,10 +221,10 @@ impl<'a> Reader<'a> {
         let Some(text) = self.value(field) else { return self.fault(field, REQUIRED) };
         match text.parse::<f64>() {
             Ok(degrees) if degrees > limit => {
-                self.fault(field, format!("Ensure this value is less than or equal to {limit}."))
+                self.fault(field, format!("Ensure this value is less than or equal to {limit:?}."))
             }
             Ok(degrees) if degrees < -limit => self
-                .fault(field, format!("Ensure this value is greater than or equal to -{limit}.")),
+                .fault(field, format!("Ensure this value is greater than or equal to -{limit:?}.")),
             Ok(degrees) if degrees.is_finite() => Some(degrees),
             _ => self.fault(field, "A valid number is required."),
         }
@@ -265,9 +265,9 @@ impl<'a> Reader<'a> {
         let Some(text) = self.value("hours") else { return Some(HOURS_DEFAULT) };
         match text.parse::<i64>().map(usize::try_from) {
             Ok(Ok(hours)) if (1..=HOURS_MAX).contains(&hours) => Some(hours),
-            Ok(_) => {
-                self.fault("hours", format!("Ensure this value is between 1 and {HOURS_MAX}."))
-            }
+            Ok(Ok(hours)) if hours > HOURS_MAX => self
+                .fault("hours", format!("Ensure this value is less than or equal to {HOURS_MAX}.")),
+            Ok(_) => self.fault("hours", "Ensure this value is greater than or equal to 1."),
             Err(_) => self.fault("hours", "A valid integer is required."),
         }
     }
@@ -377,7 +377,7 @@ mod tests {
         let query = "provider=x&tz=Mars/Base&lon=east&lat=90.1";
         check(
             &current(&pairs(query), &rules()).unwrap_err(),
-            r#"{"lat":["Ensure this value is less than or equal to 90."],"lon":["A valid number is required."],"tz":["Invalid timezone."],"provider":["Unknown provider."]}"#,
+            r#"{"lat":["Ensure this value is less than or equal to 90.0."],"lon":["A valid number is required."],"tz":["Invalid timezone."],"provider":["Unknown provider."]}"#,
         );
     }
 
@@ -386,8 +386,8 @@ mod tests {
         for (lat, text) in [
             ("nan", "A valid number is required."),
             ("", "A valid number is required."),
-            ("inf", "Ensure this value is less than or equal to 90."),
-            ("-inf", "Ensure this value is greater than or equal to -90."),
+            ("inf", "Ensure this value is less than or equal to 90.0."),
+            ("-inf", "Ensure this value is greater than or equal to -90.0."),
         ] {
             let faults = current(&pairs(&format!("lat={lat}&lon=0")), &rules()).unwrap_err();
             check(&faults, &format!(r#"{{"lat":["{text}"]}}"#));
@@ -428,10 +428,14 @@ mod tests {
         let hours = |text: &str| hourly(&pairs(&format!("lat=1&lon=1{text}")), &rules());
         assert_eq!(hours("").unwrap().1, 48);
         assert_eq!(hours("&hours=168").unwrap().1, 168);
-        for wrong in ["0", "169", "-3"] {
+        for (wrong, bound) in [
+            ("0", "greater than or equal to 1"),
+            ("-3", "greater than or equal to 1"),
+            ("169", "less than or equal to 168"),
+        ] {
             check(
                 &hours(&format!("&hours={wrong}")).unwrap_err(),
-                r#"{"hours":["Ensure this value is between 1 and 168."]}"#,
+                &format!(r#"{{"hours":["Ensure this value is {bound}."]}}"#),
             );
         }
         check(&hours("&hours=4.5").unwrap_err(), r#"{"hours":["A valid integer is required."]}"#);

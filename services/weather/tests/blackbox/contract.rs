@@ -122,7 +122,7 @@ async fn faulty_questions_get_the_known_bodies() {
         ),
         (
             "/api/v1/weather/current/?lat=91&lon=x&tz=Mars/Base&provider=none",
-            r#"{"status":1,"message":"Request failed","errors":{"lat":["Ensure this value is less than or equal to 90."],"lon":["A valid number is required."],"tz":["Invalid timezone."],"provider":["Unknown provider."]}}"#,
+            r#"{"status":1,"message":"Request failed","errors":{"lat":["Ensure this value is less than or equal to 90.0."],"lon":["A valid number is required."],"tz":["Invalid timezone."],"provider":["Unknown provider."]}}"#,
         ),
         (
             "/api/v1/weather/daily/?lat=1&lon=1&start=2026-02-02&end=2026-02-01",
@@ -130,7 +130,7 @@ async fn faulty_questions_get_the_known_bodies() {
         ),
         (
             "/api/v1/weather/hourly/?lat=1&lon=1&hours=999",
-            r#"{"status":1,"message":"Request failed","errors":{"hours":["Ensure this value is between 1 and 168."]}}"#,
+            r#"{"status":1,"message":"Request failed","errors":{"hours":["Ensure this value is less than or equal to 168."]}}"#,
         ),
     ] {
         weather.get(target).await.expect_status(400).expect_body(expected);

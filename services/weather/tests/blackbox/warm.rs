@@ -170,7 +170,7 @@ async fn points_are_registered_listed_and_removed_again_and_again() {
     assert!(refused.text().contains("WEATHER_WARM_POINTS_MAX"), "{}", refused.text());
     let refused = weather.put(&json!([{"lat": 91, "lon": 3}])).await.expect_status(400);
     refused.expect_body(
-        r#"{"status":1,"message":"Request failed","errors":{"points":["Point 1: lat: Ensure this value is less than or equal to 90."]}}"#,
+        r#"{"status":1,"message":"Request failed","errors":{"points":["Point 1: lat: Ensure this value is less than or equal to 90.0."]}}"#,
     );
     let target = format!("{POINTS}/?{BERLIN}");
     for removed in [true, false] {
