@@ -16,7 +16,7 @@ use std::time::Duration;
 use prometheus::IntGauge;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Connection, Pool, Transaction};
+use sqlx::{Connection, Pool, SqlSafeStr, Transaction};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -140,6 +140,14 @@ where
         let pool = pool
             .max_connections(settings.connections_max)
             .acquire_timeout(settings.acquire_timeout.max(CONNECT_TIMEOUT))
+            // A connection that is given back is asked whether it lives. Over a network that was
+            // cut in silence that would take until the system gives up, and its place with it.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let asked = tokio::time::timeout(CONNECT_TIMEOUT, connection.ping()).await;
+                    asked.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                })
+            })
             .connect_lazy_with(options);
         let series = DatabaseSeries::register(metrics, &pool)?;
         let callers = usize::try_from(settings.connections_max).unwrap_or(1);
@@ -178,7 +186,7 @@ where
     /// # Errors
     /// As [`Self::acquire`].
     pub async fn begin(&self) -> Result<Lease<'_, Transaction<'static, DB>>, AcquireError> {
-        self.lease(async || self.inner.pool.begin().await).await
+        self.lease(async || began(self.inner.pool.acquire().await?, None).await).await
     }
 
     /// A transaction that begins with a statement of its own, such as `BEGIN IMMEDIATE`.
@@ -189,7 +197,7 @@ where
         &self,
         statement: &'static str,
     ) -> Result<Lease<'_, Transaction<'static, DB>>, AcquireError> {
-        self.lease(async || self.inner.pool.begin_with(statement).await).await
+        self.lease(async || began(self.inner.pool.acquire().await?, Some(statement)).await).await
     }
 
     /// Whether the database answers and its tables are there.
@@ -325,6 +333,17 @@ where
         self.migrated.set(()).ok();
         Ok(())
     }
+}
+
+/// Begins a transaction in a task of its own: a caller that gives up while the server has not
+/// answered would else leave a connection to the next one inside a transaction that nobody ends.
+async fn began<DB: sqlx::Database>(
+    connection: PoolConnection<DB>,
+    statement: Option<&'static str>,
+) -> Result<Transaction<'static, DB>, sqlx::Error> {
+    let statement = statement.map(SqlSafeStr::into_sql_str);
+    let beginning = tokio::spawn(Transaction::begin(connection, statement));
+    beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Whether waiting may help: nobody listens there, or the server is not up yet.

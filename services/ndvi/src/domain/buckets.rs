@@ -147,12 +147,17 @@ fn gap(seen: &[Seen], coverage: &Coverage, start: Date, end: Date, today: Date) 
         Gap::Unread
     } else if here.is_empty() {
         Gap::NoScene
-    } else if here.iter().any(|seen| seen.has_value() || seen.cloud() > 0.0) {
+    } else if here.iter().any(|seen| seen.has_value() || is_clouded(seen)) {
         // A value that was not taken belongs to a scene that is cloudier than asked for.
         Gap::Cloud
     } else {
         Gap::NoData
     }
+}
+
+/// Whether cloud was seen over the field itself. A scene that does not reach it says nothing.
+fn is_clouded(seen: &Seen) -> bool {
+    seen.observation.cloud_fraction.is_some_and(|fraction| fraction > 0.0)
 }
 
 /// Of each day the scene that shows most of the field, in order of time. Two neighbouring tiles

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::client::{BodyError, read_bounded};
@@ -16,6 +17,9 @@ use tokio::sync::Semaphore;
 
 /// Attempts for one part: a connection may break, a server may be busy for a moment.
 const ATTEMPTS_MAX: usize = 2;
+
+/// Longest time of one attempt. A host that drips would else hold its place among all readers.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which state of a file was read: its entity tag, when the server has one, and its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +114,16 @@ impl RangeReader {
         known: Option<&Version>,
     ) -> Result<Part, RangeError> {
         let _permit = self.permits.acquire().await.map_err(|_closed| RangeError::Closed)?;
+        let exchange = self.exchange(url, range, known);
+        tokio::time::timeout(ATTEMPT_TIMEOUT, exchange).await.unwrap_or(Err(RangeError::Slow))
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        range: &Range<u64>,
+        known: Option<&Version>,
+    ) -> Result<Part, RangeError> {
         let last = range.end.checked_sub(1).filter(|last| *last >= range.start);
         let last = last.ok_or(RangeError::Empty)?;
         let mut request = self.http.get(url).header(RANGE, format!("bytes={}-{last}", range.start));
@@ -203,6 +217,9 @@ pub enum RangeError {
     /// No answer.
     #[error("the server cannot be reached: {0}")]
     Transport(#[source] reqwest::Error),
+    /// The answer did not come, or not to its end.
+    #[error("the server did not answer within {} s", ATTEMPT_TIMEOUT.as_secs())]
+    Slow,
     /// A range without bytes.
     #[error("a range without bytes was asked for")]
     Empty,
@@ -212,10 +229,31 @@ pub enum RangeError {
 }
 
 impl RangeError {
+    /// Whether the same request may succeed later: not where the file is not there, or its server
+    /// cannot do what is needed.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::WholeFile | Self::ContentRange | Self::Empty => false,
+            Self::Status(status) => {
+                let for_now = [
+                    StatusCode::REQUEST_TIMEOUT,
+                    StatusCode::TOO_EARLY,
+                    StatusCode::TOO_MANY_REQUESTS,
+                ];
+                status.is_server_error() || for_now.contains(status)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether the same request may succeed right away.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Short { .. } | Self::Transport(_) | Self::Body(BodyError::Broken(_)) => true,
+            Self::Short { .. }
+            | Self::Slow
+            | Self::Transport(_)
+            | Self::Body(BodyError::Broken(_)) => true,
             Self::Status(status) => status.is_server_error(),
             _ => false,
         }
@@ -229,6 +267,7 @@ impl RangeError {
             Self::ContentRange => "content_range",
             Self::Short { .. } | Self::Body(_) => "body",
             Self::Transport(_) => "transport",
+            Self::Slow => "slow",
             Self::Empty | Self::Closed => "internal",
         }
     }

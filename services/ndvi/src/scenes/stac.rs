@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::outline::Outline;
-use crate::domain::scene::Scene;
+use crate::domain::scene::{Scene, best_copies};
 
 /// Scenes asked for in one page; an item of Earth Search has about 45 KB.
 const PAGE_SCENES: usize = 50;
@@ -143,8 +143,10 @@ impl Catalogue {
                 }
             }
         }
-        let scenes = found.scenes.len() + found.unusable.len();
-        if scenes > self.scenes_max {
+        let listed = found.scenes.len() + found.unusable.len();
+        // Two collections list an acquisition twice, and one copy of it is read.
+        let read = || best_copies(found.scenes.clone()).len() + found.unusable.len();
+        if listed > self.scenes_max && read() > self.scenes_max {
             return Err(SearchError::TooManyScenes { scenes_max: self.scenes_max });
         }
         Ok(())

@@ -323,7 +323,11 @@ impl SceneError {
     /// Whether reading the scene again later may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Deadline(_) | Self::Cog(CogError::Range(_)))
+        match self {
+            Self::Deadline(_) => true,
+            Self::Cog(CogError::Range(error)) => error.is_passing(),
+            _ => false,
+        }
     }
 
     fn is_changed_file(&self) -> bool {

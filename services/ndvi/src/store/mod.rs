@@ -126,7 +126,8 @@ pub trait ObservationStore: Send + Sync + std::fmt::Debug {
         seen: &[Seen],
     ) -> Result<(), StoreError>;
 
-    /// What was seen from `start` to `end`, both days included, oldest first, at most `limit`.
+    /// What was seen from `start` to `end`, both days included, oldest first; of more than `limit`
+    /// the newest.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses or holds what was never stored.

@@ -44,11 +44,12 @@ pub(super) const PUT_SEEN: &str = "INSERT INTO ndvi_observations (field_id, revi
      offset_reason = excluded.offset_reason, pixel_rule = excluded.pixel_rule, \
      flags = excluded.flags";
 
-pub(super) const SEEN: &str = "SELECT scene_id, acquired_at, scene_cloud_cover_percent, mean, min, \
-     max, std, median, p10, p25, p75, p90, pixel_count, valid_count, valid_pixel_fraction, \
+pub(super) const SEEN: &str = "SELECT * FROM (SELECT scene_id, acquired_at, \
+     scene_cloud_cover_percent, mean, min, max, std, median, p10, p25, p75, p90, pixel_count, valid_count, valid_pixel_fraction, \
      cloud_fraction, offset_dn, offset_reason, pixel_rule, flags FROM ndvi_observations \
      WHERE field_id = $1 AND revision = $2 AND engine_version = $3 \
-     AND acquired_at >= $4 AND acquired_at < $5 ORDER BY acquired_at, scene_id LIMIT $6";
+     AND acquired_at >= $4 AND acquired_at < $5 ORDER BY acquired_at DESC, scene_id DESC \
+     LIMIT $6) AS newest ORDER BY acquired_at, scene_id";
 
 pub(super) const SURVEYS: &str = "SELECT id, start_day, end_day, max_cloud_percent, surveyed_at, \
      unread_count FROM ndvi_surveys WHERE field_id = $1 AND revision = $2 \

@@ -129,8 +129,8 @@ async fn days_and_limit_are_kept(bench: &impl Bench) {
     store.put_seen(&series(1), &survey(start, end, 0), &put).await.unwrap();
     let found = store.seen(&series(1), start, end, 10).await.unwrap();
     assert_eq!(found, [put[2].clone(), put[1].clone()], "oldest first");
-    let first = store.seen(&series(1), start, end, 1).await.unwrap();
-    assert_eq!(first, [put[2].clone()]);
+    let newest = store.seen(&series(1), start, end, 1).await.unwrap();
+    assert_eq!(newest, [put[1].clone()]);
 }
 
 async fn surveys_are_found_by_common_days_newest_first(bench: &impl Bench) {

@@ -83,6 +83,8 @@ where
         flying.insert(key.clone(), landed.clone());
         let entry = Entry { key: key.clone(), flying: Arc::clone(&self.flying) };
         let work = work();
+        // A runtime that is ending drops the task at once, and the entry takes the lock then.
+        drop(flying);
         tokio::spawn(async move {
             let value = work.await;
             // The entry goes first, so that who comes after the landing starts a new flight.

@@ -29,6 +29,9 @@ use crate::store::writer::StoreWriter;
 use crate::store::{Record, StoreError, WeatherStore};
 use crate::time::today;
 
+/// How long an answer of another provider than the first choice is fresh for those in front.
+const FALLBACK_FRESH: Duration = Duration::from_secs(60);
+
 /// Longest wait for the store when the provider has failed.
 const STORE_READ_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -93,9 +96,11 @@ impl Answers {
         if let Err(NoAnswer::Provider(error)) = &outcome
             && error.may_be_answered_stale()
             && let Some(other) = self.other(asked, now)
-            && let Ok(answered) = self.look_up(&other, fresh_for, now).await
+            && let Ok(mut answered) = self.look_up(&other, fresh_for, now).await
             && fallback::is_of_use(&answered.kept.report)
         {
+            // Nobody in front should keep what the first choice may answer again in a moment.
+            answered.fresh_for = answered.fresh_for.min(FALLBACK_FRESH);
             outcome = Ok(answered);
         }
         let label = outcome.as_ref().map_or("none", |answered| answered.origin.as_str());

@@ -9,6 +9,7 @@ use async_tiff::metadata::TiffMetadataReader;
 use async_tiff::tags::SampleFormat;
 use futures::FutureExt;
 
+use super::directory;
 use super::parts::Parts;
 use crate::domain::grid::{Grid, PIXEL_SIZE_M};
 use crate::scenes::plan::TileSize;
@@ -44,6 +45,7 @@ impl Header {
     /// [`HeaderError::Incomplete`] when more bytes are needed, else what is wrong.
     pub fn parse(start: Part) -> Result<Self, HeaderError> {
         let version = start.version.clone();
+        directory::check(&start.bytes)?;
         let image = first_image(&Parts::new(vec![start]))?;
         let tile = tile_size(&image)?;
         let grid = grid(&image)?;

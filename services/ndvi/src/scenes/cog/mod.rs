@@ -4,6 +4,7 @@
 //! async thread: the header's bytes, its meaning, the tiles' bytes, their values. Headers never
 //! change for one state of a file, so they are kept; the entity tag tells whether it is that state.
 
+mod directory;
 mod header;
 mod parts;
 mod tiles;

@@ -165,6 +165,9 @@ fn current(
 ) -> Result<Observation, ProviderError> {
     let celsius = known("temperature_2m", &units.temperature_2m, units::to_celsius)?;
     let speed = known("wind_speed_10m", &units.wind_speed_10m, units::to_metres_per_second)?;
+    if block.temperature_2m.is_none() && block.wind_speed_10m.is_none() {
+        return Err(ProviderError::invalid("the present has no value"));
+    }
     Ok(Observation {
         observed_at: instant(&block.time, utc_offset_seconds)?,
         temperature_c: celsius.apply(block.temperature_2m),
@@ -195,6 +198,15 @@ fn hourly(
         })
         .collect::<Result<_, ProviderError>>()?;
     in_order(&hours, |hour| hour.timestamp)?;
+    let is_empty = |hour: &Hour| {
+        let Hour { temperature_c, precipitation_mm, wind_speed_mps, cloud_cover_pct, .. } = hour;
+        [temperature_c, precipitation_mm, wind_speed_mps, cloud_cover_pct]
+            .iter()
+            .all(|value| value.is_none())
+    };
+    if hours.iter().all(is_empty) {
+        return Err(ProviderError::invalid("no hour has a value"));
+    }
     Ok(hours)
 }
 

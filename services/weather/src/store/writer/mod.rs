@@ -194,7 +194,9 @@ impl Task {
     async fn forget_old(&self) {
         let Some(before) = Now::read().wall.checked_sub(self.retention) else { return };
         for _round in 0..FORGET_ROUNDS_MAX {
-            match self.store.forget(before).await {
+            let timed_out = |_elapsed| StoreError::TimedOut { timeout: WRITE_TIMEOUT };
+            let forgetting = tokio::time::timeout(WRITE_TIMEOUT, self.store.forget(before));
+            match forgetting.await.map_err(timed_out).flatten() {
                 Ok(0) => return,
                 Ok(forgotten) => {
                     tracing::info!(forgotten, "rows past their retention were deleted");
