@@ -295,6 +295,9 @@ pub(crate) mod tests {
         assert_eq!(stands_for(&QUERY, &[seen(11, 1.0)], 11), "cloud");
         let mut empty = seen(11, 1.0);
         empty.observation.cloud_fraction = Some(0.0);
+        assert_eq!(stands_for(&QUERY, &[empty.clone()], 11), "no_data");
+        // The whole scene is half clouded, and does not reach the field.
+        empty.observation.cloud_fraction = None;
         assert_eq!(stands_for(&QUERY, &[empty], 11), "no_data");
         let clear = BucketQuery { max_cloud_percent: Some(10.0), ..QUERY };
         assert_eq!(stands_for(&clear, &[seen(11, 0.0)], 11), "cloud");

@@ -293,6 +293,19 @@ mod tests {
     }
 
     #[test]
+    fn file_that_is_not_there_is_not_waited_for() {
+        for status in [403, 404, 410, 416] {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            assert!(!RangeError::Status(status).is_passing(), "{status}");
+        }
+        for status in [408, 429, 500, 503] {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            assert!(RangeError::Status(status).is_passing(), "{status}");
+        }
+        assert!(RangeError::Slow.is_passing() && !RangeError::WholeFile.is_passing());
+    }
+
+    #[test]
     fn weak_tags_are_not_sent_as_precondition() {
         assert!(is_strong(&"\"abc\""));
         assert!(!is_strong(&"W/\"abc\""));

@@ -354,6 +354,23 @@ mod tests {
     }
 
     #[test]
+    fn w11_answer_without_any_value_is_no_weather() {
+        let body = edited(|body| {
+            body["current"]["temperature_2m"] = Value::Null;
+            body["current"]["wind_speed_10m"] = Value::Null;
+        });
+        check_invalid(Question::Current, &body, "no value");
+        let body = edited(|body| {
+            for column in ["temperature_2m", "precipitation", "wind_speed_10m", "cloud_cover"] {
+                for value in body["hourly"][column].as_array_mut().unwrap() {
+                    *value = Value::Null;
+                }
+            }
+        });
+        check_invalid(Question::Hourly, &body, "no hour has a value");
+    }
+
+    #[test]
     fn w1_unit_of_the_answer_decides() {
         for (unit, expected) in [("km/h", 1.472_222), ("m/s", 5.3), ("kn", 2.726_556)] {
             let body = edited(|body| body["current_units"]["wind_speed_10m"] = json!(unit));
