@@ -45,7 +45,7 @@ impl Header {
     /// [`HeaderError::Incomplete`] when more bytes are needed, else what is wrong.
     pub fn parse(start: Part) -> Result<Self, HeaderError> {
         let version = start.version.clone();
-        directory::check(&start.bytes)?;
+        directory::check(&start.bytes).map_err(|why| HeaderError::Broken(why.to_owned()))?;
         let image = first_image(&Parts::new(vec![start]))?;
         let tile = tile_size(&image)?;
         let grid = grid(&image)?;
